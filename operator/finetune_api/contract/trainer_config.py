@@ -1,0 +1,261 @@
+"""What a stage is told: one JSON file with every `auto` resolved (design section 5, item 1).
+
+The trainer decides nothing that the plan can decide, so that the operator, `finetune plan` and the status all say what
+will really run. Unknown keys and another version are errors: a stage that half understands its orders does damage.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from finetune_api.errors import UserError
+from finetune_api.model import Model
+from finetune_api.parse import problems_of, unknown_fields
+from finetune_api.v1alpha1.data import DataFormat, FieldMapping, Preparation, Role
+from finetune_api.v1alpha1.evaluation import Gate, Metric, Task
+
+CONFIG_VERSION = "v1alpha1"
+
+StageName = Literal["prepare", "train", "evaluate", "publish"]
+
+
+class JobIdentity(Model):
+    """Which job, for reports and messages."""
+
+    name: str
+    """Name of the FineTuneJob."""
+    namespace: str = ""
+    """Its namespace; empty on one machine."""
+    uid: str = ""
+    """Its identity; empty on one machine."""
+    attempt: int = 1
+    """Attempt of this stage, from 1."""
+
+
+class Mounts(Model):
+    """Directories in which volumes and config maps are found."""
+
+    claims: dict[str, str] = Field(default_factory=dict)
+    """Claim name to directory, for pvc://."""
+    config_maps: dict[str, str] = Field(default_factory=dict)
+    """Config map name to directory, for configMap://."""
+
+
+class ModelInput(Model):
+    """The base model."""
+
+    uri: str
+    """Where it is."""
+    revision: str = "main"
+    """Branch, tag or commit of an hf:// model."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model."""
+    chat_template: str | None = None
+    """Jinja chat template to use instead of the tokenizer's own."""
+    environment_prefix: str = "MODEL_"
+    """Credentials are looked up in the environment with this prefix first, then without."""
+
+
+class DatasetInput(Model):
+    """One source of examples."""
+
+    name: str
+    """Name in reports and messages."""
+    field: str
+    """Path in the manifest, for messages."""
+    uri: str
+    """Where it is."""
+    revision: str = "main"
+    """Branch, tag or commit of an hf:// dataset."""
+    role: Role | Literal["suite"] = "train"
+    """What it is for."""
+    format: DataFormat = "auto"
+    """Shape of the rows."""
+    fields: FieldMapping = FieldMapping()
+    """Field names."""
+    weight: float = 1.0
+    """Mixing weight."""
+    environment_prefix: str = ""
+    """Credentials are looked up in the environment with this prefix first, then without."""
+
+
+class PrepareConfig(Model):
+    """Orders for prepare."""
+
+    datasets: tuple[DatasetInput, ...]
+    """Sources, suites included."""
+    preparation: Preparation
+    """How rows become examples; both shares of the split are set."""
+    seed: int
+    """Seed of everything random."""
+
+
+class LoraConfig(Model):
+    """Adapters."""
+
+    rank: int
+    """Rank of the update matrices."""
+    alpha: int
+    """Scale is alpha / rank."""
+    dropout: float
+    """Dropout on the adapters' input."""
+    target_modules: tuple[str, ...]
+    """Module names, or all-linear alone."""
+
+
+class TrainConfig(Model):
+    """Orders for train."""
+
+    lora: LoraConfig | None
+    """None: all weights are trained."""
+    world_size: int
+    """Training processes over all nodes."""
+    nodes: int
+    """Machines; 1 on one machine, whatever the number of processes."""
+    processes_per_node: int
+    """Training processes per machine."""
+    threads_per_process: int
+    """Threads of one process, for work on the CPU."""
+    total_steps: int
+    """Optimizer steps."""
+    batch_size: int
+    """Examples per step over all processes."""
+    tokens_per_micro_batch: int
+    """Most tokens in one forward pass of one process."""
+    learning_rate: float
+    """Highest learning rate."""
+    warmup_steps: int
+    """Steps over which the rate rises."""
+    scheduler: Literal["cosine", "linear", "constant"]
+    """Course after the warm-up."""
+    weight_decay: float
+    """Decoupled weight decay."""
+    max_grad_norm: float
+    """Clipping; 0: off."""
+    precision: Literal["bf16", "fp32"]
+    """Arithmetic."""
+    packing: Literal["auto", "always", "never"]
+    """Whether examples share rows."""
+    gradient_checkpointing: bool
+    """Whether activations are recomputed."""
+    zero_stage: Annotated[int, Field(ge=0, le=3)]
+    """DeepSpeed ZeRO stage."""
+    offload: Literal["none", "optimizer", "parameters"]
+    """What is kept in the host's memory."""
+    deepspeed: dict[str, Any] = Field(default_factory=dict)
+    """Raw configuration, merged last."""
+    evaluation_steps: int
+    """Steps between validations; 0: none."""
+    patience: int
+    """Validations without improvement before stopping; 0: never."""
+    checkpoint_seconds: float
+    """Seconds between checkpoints."""
+    stall_seconds: float
+    """A process that finishes no micro-batch for so long ends itself."""
+    estimated_memory_gi_b: Annotated[float | None, Field(alias="estimatedMemoryGiB")] = None
+    """Peak the plan expects per process."""
+    seed: int
+    """Seed of order, new weights and dropout."""
+
+
+class EvaluateConfig(Model):
+    """Orders for evaluate."""
+
+    tuned: Literal["adapter", "merged"]
+    """What train left in the workspace."""
+    baseline: bool
+    """Whether the base model is scored."""
+    metrics: tuple[Metric, ...]
+    """What is measured."""
+    samples: int
+    """Answers shown side by side."""
+    generated_examples: int
+    """Examples answered per test set."""
+    max_new_tokens: int | None
+    """Longest answer; None: from the reference answers."""
+    gates: tuple[Gate, ...]
+    """Bounds to keep."""
+    precision: Literal["bf16", "fp32"]
+    """Arithmetic, that of training."""
+    tokens_per_micro_batch: int
+    """Most tokens in one forward pass."""
+    seed: int
+    """Seed of the bootstrap and of a new classification head."""
+
+
+class PublishConfig(Model):
+    """Orders for publish."""
+
+    uri: str
+    """Target."""
+    format: Literal["adapter", "merged"]
+    """What is published."""
+    tuned: Literal["adapter", "merged"]
+    """What train left in the workspace."""
+    precision: Literal["bf16", "fp32"]
+    """Arithmetic of training."""
+    environment_prefix: str = "OUTPUT_"
+    """Credentials are looked up in the environment with this prefix first, then without."""
+
+
+class TrainerConfig(Model):
+    """Orders for one attempt of one stage."""
+
+    version: str
+    """Version of this contract: v1alpha1."""
+    stage: StageName
+    """Which stage."""
+    job: JobIdentity
+    """Which job and attempt."""
+    task: Task
+    """What the model learns."""
+    workspace: str
+    """Directory that the stages share."""
+    mounts: Mounts = Mounts()
+    """Directories of volumes and config maps."""
+    model: ModelInput
+    """The base model."""
+    prepare: PrepareConfig | None = None
+    """Set when stage is prepare."""
+    train: TrainConfig | None = None
+    """Set when stage is train."""
+    evaluate: EvaluateConfig | None = None
+    """Set when stage is evaluate."""
+    publish: PublishConfig | None = None
+    """Set when stage is publish."""
+
+
+def read_config(text: str, *, source: str) -> TrainerConfig:
+    """Read the orders of a stage, strictly.
+
+    Args:
+        text: JSON.
+        source: where it came from, for messages.
+    Raises: UserError that names the key: not JSON, another version, an unknown key, a missing block.
+    """
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{source} is not JSON: {error}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{source} holds no JSON object")
+    version = raw.get("version")
+    if version != CONFIG_VERSION:
+        raise UserError(
+            f"{source} is of version {version!r}; this trainer reads {CONFIG_VERSION}",
+            field="version",
+            hint="Operator and trainer image must be of the same release.",
+        )
+    problems = unknown_fields(TrainerConfig, raw, "")
+    try:
+        config = TrainerConfig.model_validate_json(text)
+    except ValidationError as error:
+        problems += problems_of(error, raw, "")
+    if problems:
+        raise UserError(f"{source}: " + "; ".join(map(str, problems)))
+    if getattr(config, config.stage) is None:
+        raise UserError(f"{source} is for the stage {config.stage} but has no block {config.stage}", field=config.stage)
+    return config

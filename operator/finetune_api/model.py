@@ -1,0 +1,212 @@
+"""What every part of the resource is made of: a pydantic base, rules said in CEL and in Python, and a few field types.
+
+The API server enforces the generated schema, `finetune validate` enforces the models; a job that passes one and fails
+the other would be a trap. So a bound is written once and used by both, and a rule over several fields carries its CEL
+text and its Python twin side by side (tests/finetune_api/test_rules.py holds the twins together).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A condition over several fields of one object.
+
+    Args:
+        cel: the condition for the API server (Common Expression Language), `self` being the object.
+        holds: the same condition in Python, given the model.
+        message: what the user reads when it does not hold.
+        field: the field below the object to which the message belongs, in camelCase; None for the object itself.
+    """
+
+    cel: str
+    holds: Callable[[Any], bool]
+    message: str
+    field: str | None = None
+
+    def validation(self) -> dict[str, str]:
+        """This rule as an item of `x-kubernetes-validations`."""
+        path = {"fieldPath": f".{self.field}"} if self.field else {}
+        return {"rule": self.cel, "message": self.message, **path}
+
+
+def unavailable(field: str, *values: str, instead: str) -> Rule:
+    """A rule that refuses values which the resource defines and this version cannot carry out.
+
+    They are part of the resource, so that a manifest written for a later version is understood and refused by name; an
+    option that is accepted and ignored would be worse than none.
+    """
+    listed = ", ".join(f"'{value}'" for value in values)
+    attribute = re.sub(r"([A-Z])", lambda m: "_" + m[1].lower(), field)
+
+    def holds(model: Any) -> bool:
+        return getattr(model, attribute) not in values
+
+    return Rule(
+        cel=f"!has(self.{field}) || !(self.{field} in [{listed}])",
+        holds=holds,
+        message=f"{', '.join(values)}: not available in this version; use {instead}",
+        field=field,
+    )
+
+
+class Model(BaseModel):
+    """Base of all parts of the resource: camelCase outside, frozen, unknown fields ignored.
+
+    Unknown fields are ignored because the server prunes them and an older operator must survive a newer CRD; what a person
+    hands to `finetune` is checked for them in `parse.py`. Field docstrings become the descriptions of `kubectl explain`.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True, extra="ignore", frozen=True
+    )
+
+    constraints: ClassVar[tuple[Rule, ...]] = ()
+    """Conditions over several fields of this object."""
+    mutable: ClassVar[tuple[str, ...] | None] = None
+    """Fields that may change after creation; None: nothing is said here about changes."""
+    path: ClassVar[str] = ""
+    """Where an object with `mutable` stands in the manifest; for the message alone."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler.resolve_ref_schema(handler(core))
+        validations = [rule.validation() for rule in cls.constraints]
+        if cls.mutable is not None:
+            names = [field.alias or name for name, field in cls.model_fields.items()]
+            validations += [_frozen(name, cls.path) for name in names if name not in cls.mutable]
+        if validations:
+            schema["x-kubernetes-validations"] = validations
+        return schema
+
+
+def _frozen(name: str, path: str) -> dict[str, str]:
+    """Immutability of one field, said by its parent.
+
+    A transition rule on an optional field itself is skipped when the field appears or disappears, so it would let a user
+    add or remove the block (seen on Kubernetes 1.36). The parent sees both.
+    """
+    return {
+        "rule": f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
+        "message": f"{path}.{name} cannot change after creation; a changed job is a new job",
+        "fieldPath": f".{name}",
+        "reason": "FieldValueForbidden",
+    }
+
+
+# ---------------------------------------------------------------- field types
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """A string that matches an RE2 pattern, with a sentence that says what that means."""
+
+    pattern: str
+    says: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        compiled = re.compile(self.pattern)
+
+        def check(value: str) -> str:
+            if not compiled.search(value):
+                raise PydanticCustomError("not_matching", "must be {says}", {"says": self.says})
+            return value
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(core), "pattern": self.pattern}
+
+
+@dataclass(frozen=True, slots=True)
+class OrAuto:
+    """A whole number within bounds, or the word `auto`.
+
+    A structural schema has no union but int-or-string, so the bounds are said in CEL. There is no float-or-string at all:
+    fractional fields say `auto` by being left out.
+    """
+
+    minimum: int
+    maximum: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def check(value: Any) -> int | str:
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if value == "auto" or (whole and self.minimum <= value <= self.maximum):
+                return "auto" if value == "auto" else int(value)
+            raise PydanticCustomError(
+                "not_auto",
+                "must be a whole number from {minimum} to {maximum}, or auto",
+                {"minimum": self.minimum, "maximum": self.maximum},
+            )
+
+        return core_schema.no_info_plain_validator_function(check)
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        bounds = f"self >= {self.minimum} && self <= {self.maximum}"
+        return {
+            "x-kubernetes-int-or-string": True,
+            "x-kubernetes-validations": [
+                {
+                    "rule": f"type(self) == int ? {bounds} : self == 'auto'",
+                    "message": f"must be a whole number from {self.minimum} to {self.maximum}, or auto",
+                }
+            ],
+        }
+
+
+AutoInt = int | Literal["auto"]
+
+DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+JOB_NAME_MAX = 40
+
+Text = Annotated[str, Field(min_length=1, max_length=1024)]
+Label = Annotated[
+    str,
+    Field(min_length=1, max_length=40),
+    Matching(DNS_LABEL, "lower-case letters, digits and -, beginning with a letter, at most 40 characters"),
+]
+ObjectName = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    Matching(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "the name of a Kubernetes object: lower-case letters, digits, - and ."),
+]
+SecretName = ObjectName
+
+
+@dataclass(frozen=True, slots=True)
+class QuantityMarker:
+    """A Kubernetes quantity: a whole number, or a string such as 500m, 16Gi or 1.5."""
+
+    pattern: ClassVar[str] = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def check(value: Any) -> int | str:
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+            if whole or (isinstance(value, str) and re.match(self.pattern, value)):
+                return value if isinstance(value, str) else int(value)
+            raise PydanticCustomError("not_quantity", "must be a quantity such as 4, 500m or 16Gi")
+
+        return core_schema.no_info_plain_validator_function(check)
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"x-kubernetes-int-or-string": True, "pattern": self.pattern}
+
+
+Quantity = Annotated[int | str, QuantityMarker()]
+
+
+def uri(*schemes: str) -> Matching:
+    """A URI of one of these schemes, without blanks."""
+    listed = ", ".join(f"{scheme}://" for scheme in schemes)
+    return Matching(rf"^({'|'.join(schemes)})://[^\s]+$", f"a URI that begins with one of {listed}")

@@ -1,0 +1,245 @@
+"""From what a person wrote to a FineTuneJob, with every mistake named at once.
+
+A validator that stops at the first mistake costs a round trip per mistake. So structure, unknown fields and rules are
+all looked at, each part for itself: a mistake in one block hides none in another.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from finetune_api.errors import InvalidSpec, Problem
+from finetune_api.model import Model
+
+if typing.TYPE_CHECKING:
+    from finetune_api.v1alpha1.job import FineTuneJob
+
+SYNONYMS = {
+    "r": "rank",
+    "lora_r": "rank",
+    "loraAlpha": "alpha",
+    "lora_alpha": "alpha",
+    "loraDropout": "dropout",
+    "lora_dropout": "dropout",
+    "lr": "learningRate",
+    "numTrainEpochs": "epochs",
+    "num_train_epochs": "epochs",
+    "nEpochs": "epochs",
+    "n_epochs": "epochs",
+    "perDeviceTrainBatchSize": "batchSize",
+    "per_device_train_batch_size": "batchSize",
+    "gradientAccumulationSteps": "batchSize",
+    "gradient_accumulation_steps": "batchSize",
+    "lrSchedulerType": "scheduler",
+    "lr_scheduler_type": "scheduler",
+    "maxSeqLength": "maxLength",
+    "max_seq_length": "maxLength",
+    "gpus": "gpusPerNode",
+}
+"""Names from PEFT, TrainingArguments and hosted services, and what they are called here."""
+
+
+def parse_job(raw: Any) -> FineTuneJob:
+    """Read a manifest as a person wrote it: strictly, reporting every problem.
+
+    Args:
+        raw: the manifest as plain JSON types.
+    Raises: InvalidSpec with all problems: unknown fields with the likely name, wrong types and values with what is
+        allowed, and broken rules.
+    """
+    from finetune_api.v1alpha1.job import FineTuneJob
+
+    if not isinstance(raw, dict):
+        raise InvalidSpec([Problem("", f"a manifest is a mapping, not {_kind(raw)}")])
+    problems = unknown_fields(FineTuneJob, raw, "")
+    job: FineTuneJob | None = None
+    try:
+        # JSON mode, strictly: a number in quotes is text, as for the API server, while enums and times are read from text.
+        job = FineTuneJob.model_validate_json(json.dumps(raw), strict=True)
+    except ValidationError as error:
+        problems += problems_of(error, raw, "")
+    problems += broken_rules(FineTuneJob, raw, "")
+    if problems or job is None:
+        raise InvalidSpec(sorted(problems, key=lambda problem: _order(problem.field, raw)))
+    return job
+
+
+def unknown_fields(model: type[BaseModel], raw: Any, path: str) -> list[Problem]:
+    """Every key of `raw` that the model does not know, with the likely name.
+
+    Metadata and parts of pods are passed over: they are Kubernetes' own and not ours to judge.
+    """
+    if not isinstance(raw, dict) or model.__name__ == "ObjectMeta":
+        return []
+    known = {field.alias or name: field for name, field in model.model_fields.items()}
+    problems = []
+    for key, value in raw.items():
+        here = f"{path}.{key}" if path else str(key)
+        if key not in known:
+            problems.append(Problem(here, f"unknown field.{_likely(str(key), list(known))}"))
+            continue
+        for part, inner, place in _submodels(known[key], value, here):
+            problems += unknown_fields(part, inner, place)
+    return problems
+
+
+def broken_rules(model: type[BaseModel], raw: Any, path: str) -> list[Problem]:
+    """Every rule over several fields that does not hold, in each part that is valid for itself."""
+    if not isinstance(raw, dict):
+        return []
+    problems: list[Problem] = []
+    if issubclass(model, Model) and model.constraints:
+        instance, dropped = _what_is_valid(model, raw)
+        for rule in model.constraints if instance else ():
+            # A rule that reads a broken value says nothing new: the value is reported with its own place.
+            if not any(f"self.{key}" in rule.cel for key in dropped) and not rule.holds(instance):
+                place = ".".join(part for part in (path, rule.field) if part)
+                problems.append(Problem(place, rule.message))
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if key in raw:
+            for part, inner, place in _submodels(field, raw[key], f"{path}.{key}" if path else key):
+                problems += broken_rules(part, inner, place)
+    return problems
+
+
+def _what_is_valid(model: type[Model], raw: dict[str, Any]) -> tuple[Model | None, set[str]]:
+    """The model without its broken fields, and their names; no model where a required field is broken."""
+    try:
+        return model.model_validate_json(json.dumps(raw), strict=True), set()
+    except ValidationError as error:
+        broken = {str(detail["loc"][0]) for detail in error.errors(include_url=False) if detail["loc"]}
+    try:
+        kept = {key: value for key, value in raw.items() if key not in broken}
+        return model.model_validate_json(json.dumps(kept), strict=True), broken
+    except ValidationError:
+        return None, broken
+
+
+def problems_of(error: ValidationError, raw: Any, path: str) -> list[Problem]:
+    """What pydantic found, in our words: the place, the value, what is allowed."""
+    seen: dict[str, Problem] = {}
+    for detail in error.errors(include_url=False):
+        place, value = _place(detail["loc"], raw, path)
+        seen.setdefault(place, Problem(place, _sentence(detail, value)))
+    return list(seen.values())
+
+
+def _sentence(detail: ErrorDetails, value: Any) -> str:
+    context = detail.get("ctx", {})
+    got = f", not {_show(value)}"
+    match detail["type"]:
+        case "missing":
+            return "is required"
+        case "literal_error" | "enum":
+            allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")
+            near = difflib.get_close_matches(str(value), allowed.split(", "), 1)
+            return f"must be one of {allowed}{got}.{f' Did you mean {near[0]}?' if near else ''}".rstrip(".")
+        case "greater_than_equal":
+            return f"must be at least {context['ge']}{got}"
+        case "greater_than":
+            return f"must be greater than {context['gt']}{got}"
+        case "less_than_equal":
+            return f"must be at most {context['le']}{got}"
+        case "less_than":
+            return f"must be less than {context['lt']}{got}"
+        case "string_too_short" | "too_short":
+            return f"must not be empty{got}" if context["min_length"] == 1 else f"is too short{got}"
+        case "string_too_long" | "too_long":
+            return f"is too long: at most {context['max_length']}"
+        case "string_type":
+            return f"must be text{got}{'; put it in quotes' if isinstance(value, int | float | bool) else ''}"
+        case "int_type" | "int_from_float" | "int_parsing":
+            return f"must be a whole number{got}"
+        case "float_type" | "float_parsing":
+            return f"must be a number{got}{'; leave it out to have it chosen' if value == 'auto' else ''}"
+        case "bool_type" | "bool_parsing":
+            return f"must be true or false{got}"
+        case "tuple_type" | "list_type":
+            return f"must be a list{got}"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"must be a mapping{got}"
+        case "not_auto" | "not_matching" | "not_quantity":
+            return f"{detail['msg']}{got}"
+        case _:
+            return f"{detail['msg'][0].lower()}{detail['msg'][1:]}{got}"
+
+
+def _place(loc: tuple[int | str, ...], raw: Any, path: str) -> tuple[str, Any]:
+    """The path as a person writes it, and the value that stands there. Ends where the manifest ends."""
+    value = raw
+    for part in loc:
+        if isinstance(part, int):
+            path = f"{path}[{part}]"
+            value = value[part] if isinstance(value, list) and part < len(value) else None
+        elif isinstance(value, Mapping):
+            path = f"{path}.{part}" if path else part
+            value = value.get(part)
+        else:
+            break  # a branch of a union, not a key
+    return path, value
+
+
+def _submodels(field: FieldInfo, value: Any, path: str) -> Iterator[tuple[type[BaseModel], Any, str]]:
+    """The models inside one field: itself, the items of a list, the values of a mapping."""
+    for annotation in _alternatives(field.annotation):
+        origin = get_origin(annotation)
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield annotation, value, path
+        elif origin in (tuple, list) and isinstance(value, list):
+            for inner in _alternatives(get_args(annotation)[0]):
+                if isinstance(inner, type) and issubclass(inner, BaseModel):
+                    for index, item in enumerate(value):
+                        yield inner, item, f"{path}[{index}]"
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        for inner in get_args(annotation):
+            yield from _alternatives(inner)
+    elif get_origin(annotation) is typing.Annotated:
+        yield from _alternatives(get_args(annotation)[0])
+    else:
+        yield annotation
+
+
+def _likely(key: str, known: list[str]) -> str:
+    synonym = SYNONYMS.get(key)
+    lowered = {name.lower().replace("_", ""): name for name in known}
+    near = difflib.get_close_matches(key.lower().replace("_", ""), list(lowered), 1, 0.6)
+    guess = synonym if synonym in known else lowered[near[0]] if near else None
+    return f' Did you mean "{guess}"?' if guess else f" Known here: {', '.join(known)}"
+
+
+def _order(field: str, raw: dict[str, Any]) -> tuple[int, ...]:
+    """Order of the manifest, so that a person can go down the file. What is missing comes at the end of its block."""
+    order: list[int] = []
+    value: Any = raw
+    for part in field.replace("[", ".[").split("."):
+        if part.startswith("[") and isinstance(value, list):
+            index = int(part[1:-1])
+            order.append(index)
+            value = value[index] if index < len(value) else None
+        elif isinstance(value, dict):
+            keys = list(value)
+            order.append(keys.index(part) if part in value else len(keys))
+            value = value.get(part)
+    return tuple(order)
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _kind(value: Any) -> str:
+    return {list: "a list", str: "text", type(None): "empty"}.get(type(value), type(value).__name__)

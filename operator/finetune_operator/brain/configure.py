@@ -1,0 +1,153 @@
+"""Job, plan and attempt -> the orders of one stage (contract/trainer_config.py), with nothing left open."""
+
+from __future__ import annotations
+
+from finetune_api.contract.trainer_config import (
+    CONFIG_VERSION,
+    DatasetInput,
+    EvaluateConfig,
+    JobIdentity,
+    LoraConfig,
+    ModelInput,
+    Mounts,
+    PrepareConfig,
+    PublishConfig,
+    TrainConfig,
+    TrainerConfig,
+)
+from finetune_api.v1alpha1.data import FieldMapping
+from finetune_api.v1alpha1.job import FineTuneJob
+from finetune_operator.brain.plan import Plan
+from finetune_operator.brain.stages import Stage
+
+
+def configure(
+    job: FineTuneJob, plan: Plan, stage: Stage, attempt: int, *, workspace: str, mounts: Mounts | None = None
+) -> TrainerConfig:
+    """The orders of one attempt of one stage.
+
+    Args:
+        workspace: the directory as the stage sees it.
+        mounts: where the stage finds claims and config maps.
+    Raises: ValueError if the plan is not complete and the stage needs it; decide never starts such a stage.
+    """
+    spec = job.spec
+    tuned: str = "merged" if spec.method.type == "full" else "adapter"
+    common = {
+        "version": CONFIG_VERSION,
+        "stage": str(stage),
+        "job": JobIdentity(name=job.name, namespace=job.metadata.namespace or "", uid=job.metadata.uid or "", attempt=attempt),
+        "task": spec.task,
+        "workspace": workspace,
+        "mounts": mounts or Mounts(),
+        "model": ModelInput(
+            uri=spec.model.uri,
+            revision=spec.model.revision,
+            trust_remote_code=spec.model.trust_remote_code,
+            chat_template=spec.model.chat_template,
+        ),
+    }
+    match stage:
+        case Stage.PREPARE:
+            return TrainerConfig(**common, prepare=_prepare(job, plan))
+        case Stage.TRAIN:
+            return TrainerConfig(**common, train=_train(job, plan))
+        case Stage.EVALUATE:
+            return TrainerConfig(**common, evaluate=_evaluate(job, plan, tuned))
+        case Stage.PUBLISH:
+            publish = PublishConfig(uri=spec.output.uri, format=plan.output_format, tuned=tuned, precision=plan.precision)
+            return TrainerConfig(**common, publish=publish)
+
+
+def _prepare(job: FineTuneJob, plan: Plan) -> PrepareConfig:
+    spec = job.spec
+    split = spec.preparation.split.model_copy(update={"validation": plan.validation_share, "test": plan.test_share})
+    datasets = [
+        DatasetInput(
+            name=dataset.name or f"data-{index + 1}",
+            field=f"spec.datasets[{index}]",
+            uri=dataset.uri,
+            revision=dataset.revision or "main",
+            role=dataset.role or "train",
+            format=dataset.format or "auto",
+            fields=dataset.fields or FieldMapping(),
+            weight=dataset.weight or 1.0,
+            environment_prefix=f"DATASET_{index}_",
+        )
+        for index, dataset in enumerate(spec.datasets)
+    ]
+    suites = [
+        DatasetInput(
+            name=suite.name,
+            field=f"spec.evaluation.suites[{index}]",
+            uri=suite.uri,
+            role="suite",
+            format=suite.format or "auto",
+            fields=suite.fields or FieldMapping(),
+            environment_prefix=f"SUITE_{index}_",
+        )
+        for index, suite in enumerate(spec.evaluation.suites)
+    ]
+    return PrepareConfig(
+        datasets=(*datasets, *suites),
+        preparation=spec.preparation.model_copy(update={"split": split}),
+        seed=spec.training.seed,
+    )
+
+
+def _train(job: FineTuneJob, plan: Plan) -> TrainConfig:
+    schedule, layout = plan.schedule, plan.layout
+    if schedule is None or layout is None:
+        raise ValueError("train cannot be configured before prepare has reported its facts")
+    spec, training = job.spec, job.spec.training
+    lora = LoraConfig(
+        rank=schedule.lora_rank,
+        alpha=schedule.lora_alpha,
+        dropout=spec.method.lora.dropout,
+        target_modules=spec.method.lora.target_modules,
+    )
+    return TrainConfig(
+        lora=None if spec.method.type == "full" else lora,
+        world_size=plan.topology.world_size,
+        nodes=plan.topology.nodes,
+        processes_per_node=plan.topology.processes_per_node,
+        threads_per_process=plan.topology.threads_per_process,
+        total_steps=schedule.total_steps,
+        batch_size=schedule.batch_size,
+        tokens_per_micro_batch=layout.tokens,
+        learning_rate=schedule.learning_rate,
+        warmup_steps=schedule.warmup_steps,
+        scheduler=training.scheduler,
+        weight_decay=training.weight_decay,
+        max_grad_norm=training.max_grad_norm,
+        precision=plan.precision,
+        packing=training.packing,
+        gradient_checkpointing=layout.gradient_checkpointing,
+        zero_stage=layout.zero_stage,
+        offload=layout.offload,
+        deepspeed=spec.deepspeed.config,
+        evaluation_steps=schedule.evaluation_steps,
+        patience=training.early_stopping.patience,
+        checkpoint_seconds=training.checkpoint_minutes * 60,
+        stall_seconds=float(spec.run_policy.stall_timeout_seconds),
+        estimated_memory_gi_b=plan.memory_gib,
+        seed=training.seed,
+    )
+
+
+def _evaluate(job: FineTuneJob, plan: Plan, tuned: str) -> EvaluateConfig:
+    if plan.layout is None:
+        raise ValueError("evaluate cannot be configured before prepare has reported its facts")
+    evaluation = job.spec.evaluation
+    return EvaluateConfig(
+        tuned=tuned,
+        baseline=evaluation.baseline,
+        metrics=plan.metrics,
+        samples=evaluation.samples,
+        generated_examples=max(evaluation.generation.examples, evaluation.samples),
+        max_new_tokens=evaluation.generation.max_new_tokens,
+        gates=evaluation.gates,
+        precision=plan.precision,
+        tokens_per_micro_batch=plan.layout.tokens,
+        seed=job.spec.training.seed,
+    )

@@ -1,0 +1,271 @@
+"""What happens next to one job: a pure function, called after every wake-up by the operator and by `finetune run` alike.
+
+Nothing here remembers anything. What was decided stands in the status (attempts, counters, results), what exists stands
+in the observation, and a crash between any two steps of carrying a decision out ends in the same place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from finetune_api.errors import InvalidSpec
+from finetune_api.v1alpha1.job import FineTuneJob
+from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus
+from finetune_operator.brain import status as say
+from finetune_operator.brain.failures import POLICY, FailureClass, classify, describe, succeeded
+from finetune_operator.brain.observation import AttemptSeen, AttemptState, Observation
+from finetune_operator.brain.plan import Plan
+from finetune_operator.brain.stages import STAGES, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptName:
+    """Which attempt: a stage and a number from 1."""
+
+    stage: Stage
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What comes next."""
+
+    status: FineTuneJobStatus
+    start: AttemptName | None = None
+    stop: tuple[AttemptName, ...] = ()
+    requeue_after: timedelta | None = None
+    """Time until the answer changes by itself; None if only an event can change it."""
+
+
+def decide(job: FineTuneJob, plan: Plan, seen: Observation, now: datetime) -> Decision:
+    """Say what happens next to one job: its status, what to start, what to stop, when to look again.
+
+    Deciding again once a Decision is carried out starts nothing new: so a crash between any two calls is harmless.
+
+    Args:
+        job: the manifest and the status written last; of that only counters, times and results are read, never the phase
+            (except that a terminal one stays).
+        plan: every `auto` resolved; not complete until prepare has reported its facts.
+        seen: every attempt that exists or left a trace, with exits, reasons and the newest progress report.
+        now: aware, UTC. Deadlines and stalls are measured against it alone.
+    Returns: `start` is at most one attempt, and only when no other may still write to the workspace. A terminal status
+        comes back unchanged.
+    Raises: nothing.
+    Source: Kubernetes KEP-3329 (pod failure policy) and KEP-3939 (replacement of terminating pods) for how Jobs end.
+    """
+    if job.status.phase and job.status.phase.terminal:
+        return Decision(job.status, stop=_alive(seen))
+    status = say.begun(job, plan, now)
+    status = _settle(status, seen, now)
+    if job.spec.run_policy.suspend:
+        return _suspended(status, seen, now)
+    status = say.resumed(status, now)
+
+    stage = next((stage for stage in STAGES if not say.is_done(status, stage)), None)
+    if stage is None:
+        return Decision(say.succeeded(status, now))
+    if stage is Stage.PUBLISH and status.evaluation and not status.evaluation.passed:
+        return Decision(say.rejected(status, now))
+
+    if expired := _deadline(job, status, now):
+        return _stop_then_fail(status, seen, FailureClass.DEADLINE, expired, now)
+
+    open_attempt = next((a for a in status.attempts if a.finished_at is None), None)
+    if open_attempt is not None:
+        return _continue(job, status, open_attempt, seen, now)
+    if _alive(seen):  # a zombie of an older attempt may still write
+        return Decision(say.waiting(status, stage, "an earlier attempt has not ended yet"), stop=_alive(seen))
+    if stage is not Stage.PREPARE and not plan.complete:
+        return Decision(status, requeue_after=timedelta(0))  # the facts have just come in: plan again first
+    return _start(job, status, stage, now)
+
+
+def refuse(job: FineTuneJob, error: InvalidSpec, seen: Observation, now: datetime) -> Decision:
+    """The decision about a job that cannot be planned: it fails with every problem, and nothing is retried."""
+    if job.status.phase and job.status.phase.terminal:
+        return Decision(job.status)
+    return Decision(say.refused(job, error, now), stop=_alive(seen))
+
+
+# ---------------------------------------------------------------- what has happened
+
+
+def _settle(status: FineTuneJobStatus, seen: Observation, now: datetime) -> FineTuneJobStatus:
+    """Write down what became of the attempts that the status still holds open, and of their results."""
+    for attempt in status.attempts:
+        if attempt.finished_at is not None:
+            continue
+        found = seen.find(Stage(attempt.stage), attempt.number)
+        if found is None:
+            if attempt.started_at is not None:  # it existed and is gone: somebody deleted it
+                status = _failed_attempt(status, attempt, None, FailureClass.DISRUPTION, "it was deleted", now)
+            continue
+        status = say.attempt_seen(status, attempt, found)
+        attempt = say.newest(status, attempt.stage, attempt.number)
+        if found.state is not AttemptState.ENDED or found.exit is None:
+            continue
+        if succeeded(found.exit):
+            assert found.exit.result is not None
+            status = say.stage_done(status, attempt, found.exit.result, found.finished_at or now)
+        elif attempt.reason:  # we had stopped it, and wrote down why
+            failure = FailureClass(attempt.reason)
+            status = _failed_attempt(status, attempt, found, failure, attempt.message or describe(found.exit), now)
+        else:
+            status = _failed_attempt(status, attempt, found, classify(found.exit), describe(found.exit), now)
+    return status
+
+
+def _failed_attempt(
+    status: FineTuneJobStatus,
+    attempt: Attempt,
+    found: AttemptSeen | None,
+    failure: FailureClass,
+    message: str,
+    now: datetime,
+) -> FineTuneJobStatus:
+    end = found.exit if found else None
+    return say.attempt_failed(
+        status,
+        attempt,
+        reason=failure,
+        message=message,
+        exit_code=end.code if end else None,
+        pod=end.pod if end else None,
+        node=end.node if end else None,
+        charged=POLICY[failure].charged,
+        finished_at=(found.finished_at if found else None) or now,
+    )
+
+
+def _deadline(job: FineTuneJob, status: FineTuneJobStatus, now: datetime) -> str | None:
+    limit = job.spec.run_policy.active_deadline_seconds
+    assert status.start_time is not None
+    if limit is None or (now - status.start_time).total_seconds() - status.suspended_seconds < limit:
+        return None
+    return f"The job took longer than runPolicy.activeDeadlineSeconds ({limit} s)."
+
+
+# ---------------------------------------------------------------- what is running
+
+
+def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, seen: Observation, now: datetime) -> Decision:
+    """One attempt is open: start it if nothing of it exists yet, else watch its clocks."""
+    name = AttemptName(Stage(attempt.stage), attempt.number)
+    found = seen.find(name.stage, name.number)
+    if found is None:
+        return Decision(status, start=name)
+    if attempt.reason:  # told to stop; wait until it has
+        return Decision(say.stopping(status, attempt), stop=(name,))
+    limits = job.spec.run_policy
+    match found.state:
+        case AttemptState.ENDING:
+            return Decision(say.running(status, name.stage, found), stop=())
+        case AttemptState.WAITING | AttemptState.BLOCKED:
+            blocked = found.state is AttemptState.BLOCKED
+            limit = limits.startup_deadline_seconds if blocked else limits.queue_deadline_seconds
+            since = found.waiting_since or now
+            if limit is not None and now - since >= timedelta(seconds=limit):
+                return _stop(status, attempt, FailureClass.STARTUP, f"it could not start: {found.waits_for}", now)
+            due = since + timedelta(seconds=limit) - now if limit is not None else None
+            return Decision(say.waiting(status, name.stage, found.waits_for or "room"), requeue_after=due)
+        case AttemptState.RUNNING | AttemptState.ENDED:
+            # Only an attempt that reports can stall: a foreign script may never report at all.
+            if found.progress and found.progress.updated_at:
+                silent = now - max(found.progress.updated_at, found.started_at or found.progress.updated_at)
+                limit = limits.stall_timeout_seconds
+                if silent >= timedelta(seconds=limit):
+                    return _stop(status, attempt, FailureClass.STALL, f"no step for {limit} s", now)
+                due = timedelta(seconds=limit) - silent
+                return Decision(say.running(status, name.stage, found), requeue_after=due)
+            return Decision(say.running(status, name.stage, found))
+
+
+def _stop(status: FineTuneJobStatus, attempt: Attempt, failure: FailureClass, message: str, now: datetime) -> Decision:
+    """Tell an attempt to stop, and write down why, so that its end is not taken for something else."""
+    name = AttemptName(Stage(attempt.stage), attempt.number)
+    marked = say.attempt_marked(status, attempt, failure, message)
+    return Decision(say.stopping(marked, attempt), stop=(name,))
+
+
+def _stop_then_fail(
+    status: FineTuneJobStatus, seen: Observation, failure: FailureClass, message: str, now: datetime
+) -> Decision:
+    for attempt in status.attempts:
+        if attempt.finished_at is None:
+            status = say.attempt_marked(status, attempt, failure, message)
+    alive = _alive(seen)
+    if alive:
+        return Decision(say.stopping_all(status, message), stop=alive)
+    return Decision(say.failed(status, failure, message, now))
+
+
+def _suspended(status: FineTuneJobStatus, seen: Observation, now: datetime) -> Decision:
+    for attempt in status.attempts:
+        if attempt.finished_at is None and not attempt.reason:
+            status = say.attempt_marked(status, attempt, FailureClass.STOPPED, "runPolicy.suspend")
+    return Decision(say.suspended(status, now), stop=_alive(seen))
+
+
+def _alive(seen: Observation) -> tuple[AttemptName, ...]:
+    return tuple(AttemptName(a.stage, a.number) for a in seen.attempts if a.state is not AttemptState.ENDED)
+
+
+# ---------------------------------------------------------------- what to start
+
+
+def _start(job: FineTuneJob, status: FineTuneJobStatus, stage: Stage, now: datetime) -> Decision:
+    """Begin the first attempt of a stage, or the one after a failure, or end the job because trying on is no use."""
+    past = [attempt for attempt in status.attempts if attempt.stage == stage]
+    if not past:
+        return _begin(status, stage, 1, now)
+    last = past[-1]
+    failure = FailureClass(last.reason or FailureClass.UNKNOWN)
+    if reason := _no_more(job, status, past, failure):
+        return Decision(say.failed(status, failure, reason, now))
+    due = _backoff_until(past, failure)
+    if due is not None and now < due:
+        return Decision(say.retrying(status, stage, last, due), requeue_after=due - now)
+    return _begin(say.restarted(status, failure), stage, last.number + 1, now)
+
+
+def _begin(status: FineTuneJobStatus, stage: Stage, number: int, now: datetime) -> Decision:
+    return Decision(say.attempt_begun(status, stage, number, now), start=AttemptName(stage, number))
+
+
+def _no_more(job: FineTuneJob, status: FineTuneJobStatus, past: list[Attempt], failure: FailureClass) -> str | None:
+    """Why the job ends instead of trying again; None if it is tried again."""
+    policy, last = POLICY[failure], past[-1]
+    told = f"{last.stage} attempt {last.number}: {last.message}"
+    if not policy.retry:
+        return told
+    if policy.smaller_plan and status.restarts.out_of_memory:
+        return f"{told} (the smaller plan did not help either)"
+    row = _without_progress(past, failure)
+    if policy.in_vain is not None and len(row) >= policy.in_vain:
+        return f"{told} ({len(row)} times in a row with no step gained, so another try would end alike)"
+    allowed = job.spec.run_policy.max_restarts
+    if policy.charged and status.restarts.charged >= allowed:
+        return f"{told} (no restarts left: runPolicy.maxRestarts is {allowed})"
+    return None
+
+
+def _without_progress(past: list[Attempt], failure: FailureClass) -> list[Attempt]:
+    """The attempts at the end that failed alike, one after another, with no step gained between them."""
+    row = [past[-1]]
+    for earlier in reversed(past[:-1]):
+        alike = earlier.reason == failure and earlier.exit_code == row[0].exit_code
+        if not alike or _steps(row[0]) > _steps(earlier):
+            break
+        row.insert(0, earlier)
+    return row
+
+
+def _steps(attempt: Attempt) -> int:
+    return attempt.last_step or 0
+
+
+def _backoff_until(past: list[Attempt], failure: FailureClass) -> datetime | None:
+    wait = POLICY[failure].backoff_seconds * 2 ** (len(_without_progress(past, failure)) - 1)
+    finished = past[-1].finished_at
+    return finished + timedelta(seconds=min(wait, 300)) if wait and finished else None

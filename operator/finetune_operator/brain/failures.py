@@ -1,0 +1,108 @@
+"""How an attempt ended -> the class of its failure -> what the policy says.
+
+Whether another try can help, and who pays for it, must not depend on which branch of the code noticed. So there is one
+table of classes and one function that names the class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from finetune_api.contract.exit_codes import ExitCode
+from finetune_operator.brain.observation import Exit, ExitReason
+
+
+class FailureClass(StrEnum):
+    """Whose fault it was."""
+
+    USER_ERROR = "UserError"
+    OUT_OF_MEMORY = "OutOfMemory"
+    DISRUPTION = "Disruption"
+    STALL = "Stall"
+    STARTUP = "Startup"
+    TRANSIENT = "Transient"
+    UNKNOWN = "Unknown"
+    DEADLINE = "DeadlineExceeded"
+    STOPPED = "Suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What follows a failure."""
+
+    retry: bool
+    charged: bool = True
+    """Counts against runPolicy.maxRestarts."""
+    smaller_plan: bool = False
+    """Retried once, with a smaller plan."""
+    in_vain: int | None = 2
+    """So many failures alike, with no step gained between them, end the job: the next would end alike."""
+    backoff_seconds: float = 0.0
+    """Wait before a retry, doubled for each further one without progress."""
+
+
+POLICY: dict[FailureClass, Policy] = {
+    FailureClass.USER_ERROR: Policy(retry=False),
+    FailureClass.OUT_OF_MEMORY: Policy(retry=True, smaller_plan=True, in_vain=None),
+    # Two preemptions before the first checkpoint are ordinary on spot nodes; ten in a row are not.
+    FailureClass.DISRUPTION: Policy(retry=True, charged=False, in_vain=10),
+    FailureClass.STALL: Policy(retry=True),
+    FailureClass.STARTUP: Policy(retry=False),
+    FailureClass.TRANSIENT: Policy(retry=True, in_vain=None, backoff_seconds=5.0),
+    FailureClass.UNKNOWN: Policy(retry=True),
+    FailureClass.DEADLINE: Policy(retry=False),
+    FailureClass.STOPPED: Policy(retry=True, charged=False, in_vain=None),
+}
+
+_BY_CODE = {
+    ExitCode.USER_ERROR: FailureClass.USER_ERROR,
+    ExitCode.DATA_ERROR: FailureClass.USER_ERROR,
+    ExitCode.OUT_OF_MEMORY: FailureClass.OUT_OF_MEMORY,
+    ExitCode.TRANSIENT: FailureClass.TRANSIENT,
+    ExitCode.INTERRUPTED: FailureClass.DISRUPTION,
+}
+
+
+def succeeded(end: Exit) -> bool:
+    """Whether the attempt did its work. Exit code 0 is not enough: a pod that is deleted may exit 0 on SIGTERM."""
+    return end.code == ExitCode.DONE and end.result is not None and end.result.error is None
+
+
+def classify(end: Exit) -> FailureClass:
+    """Name the class of a failure, from the strongest evidence to the weakest."""
+    match end.reason:
+        case ExitReason.OUT_OF_MEMORY:
+            return FailureClass.OUT_OF_MEMORY
+        case ExitReason.DISRUPTED | ExitReason.VANISHED:
+            return FailureClass.DISRUPTION
+        case ExitReason.EVICTED:
+            memory = end.detail is not None and "memory" in end.detail
+            return FailureClass.OUT_OF_MEMORY if memory else FailureClass.UNKNOWN
+        case ExitReason.EXITED:
+            return next((failure for code, failure in _BY_CODE.items() if code == end.code), FailureClass.UNKNOWN)
+
+
+def describe(end: Exit) -> str:
+    """What happened, in a sentence: the stage's own words if it left any."""
+    error = end.result.error if end.result else None
+    if error:
+        place = f"{error.field}: " if error.field else ""
+        hint = f" {error.hint}" if error.hint else ""
+        return f"{place}{error.message}{hint}"
+    if end.detail:
+        return end.detail
+    match end.reason:
+        case ExitReason.VANISHED:
+            return "it was killed together with the program that watched it"
+        case ExitReason.OUT_OF_MEMORY:
+            return "the machine's memory ran out (OOMKilled)"
+        case ExitReason.DISRUPTED | ExitReason.EVICTED | ExitReason.EXITED:
+            pass
+    if end.code == ExitCode.DONE:
+        return "it exited 0 without a result, so its work is not done"
+    if end.code == ExitCode.KILLED:
+        return "a process was killed (SIGKILL)"
+    if end.code == ExitCode.INTERRUPTED:
+        return "it was told to stop"
+    return f"exit code {end.code}; the log has the traceback"

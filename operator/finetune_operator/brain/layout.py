@@ -1,0 +1,124 @@
+"""How to lay a model out in memory: the fastest of the ways that fit.
+
+Order: spread the states, then smaller rows, then recompute activations, then use the host's memory. Each later way costs
+more time than the one before it.
+"""
+
+from __future__ import annotations
+
+from finetune_api.contract.facts import DataFacts, ModelFacts
+from finetune_api.errors import InvalidSpec, Problem
+from finetune_api.v1alpha1.job import FineTuneJobSpec
+from finetune_operator.brain.choices import Notes, parameter_count
+from finetune_operator.brain.machine import Machine, Topology
+from finetune_operator.brain.memory import GIB, Layout, Offload, Precision, lora_parameters, states_bytes, total_bytes
+from finetune_operator.brain.schedule import Schedule
+
+_ROWS = (32768, 16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64)
+_CPU_ROWS = 1024
+"""Above about 1,000 tokens a row brings a CPU no speed and costs memory (docs/benchmarks.md)."""
+
+
+def choose_layout(
+    spec: FineTuneJobSpec,
+    model: ModelFacts,
+    data: DataFacts,
+    schedule: Schedule,
+    topology: Topology,
+    precision: Precision,
+    machine: Machine,
+    smaller: int,
+    notes: Notes,
+) -> tuple[Layout, float, float]:
+    """The first layout that fits, from the fastest to the slowest. Returns it, its bytes, and the GiB there are."""
+    lora = spec.method.type != "full"
+    trainable = lora_parameters(model, schedule.lora_rank) if lora else model.parameters
+    cuda = topology.device == "cuda"
+    available = machine.gpu_memory_gib if cuda else machine.memory_gib / topology.processes_per_node
+    budget = 0.9 * available * GIB
+    share = data.train.supervised_tokens / max(1, data.train.tokens)
+    longest = max(data.train.longest, data.validation.longest, data.test.longest, 1)
+
+    def bytes_of(layout: Layout) -> float:
+        return total_bytes(
+            model,
+            layout,
+            trainable=trainable,
+            world_size=topology.world_size,
+            lora=lora,
+            precision=precision,
+            supervised_share=share,
+            device=topology.device,
+        )
+
+    layouts = list(_layouts(spec, model, trainable, topology, precision, longest, budget, cuda=cuda))
+    fitting = [layout for layout in layouts if bytes_of(layout) <= budget]
+    if not fitting:
+        what = "GPU" if cuda else "process"
+        needed = (
+            f"{parameter_count(model.parameters)} parameters with {spec.method.type} and examples of {longest:,} tokens need"
+            f" {min(map(bytes_of, layouts)) / GIB:.1f} GiB per {what} on {topology.world_size} of them"
+        )
+        raise InvalidSpec(
+            [
+                Problem(
+                    "spec.resources",
+                    f"{needed}; there are {budget / GIB:.1f} usable of {available:.1f}. Use more {what}s, lora instead of"
+                    " full, or a smaller preparation.maxLength",
+                )
+            ]
+        )
+    chosen = fitting[min(smaller, len(fitting) - 1)]
+    estimated = bytes_of(chosen)
+    fits = f"{estimated / GIB:.1f} of {available:.1f} GiB per {'GPU' if cuda else 'process'}"
+    why = f"memory ran out {smaller} time{'s' if smaller > 1 else ''} before" if smaller else fits
+    notes.chose("tokens per micro-batch", chosen.tokens, why)
+    if spec.deepspeed.zero_stage == "auto":
+        notes.chose("deepspeed.zeroStage", chosen.zero_stage, f"states fit over {topology.world_size} processes")
+    if spec.deepspeed.offload == "auto":
+        notes.chose("deepspeed.offload", chosen.offload, "fits without" if chosen.offload == "none" else "fits only so")
+    if spec.training.gradient_checkpointing == "auto":
+        notes.chose(
+            "training.gradientCheckpointing",
+            chosen.gradient_checkpointing,
+            "fits only so" if chosen.gradient_checkpointing else "fits without",
+        )
+    return chosen, estimated, available
+
+
+def _layouts(
+    spec: FineTuneJobSpec,
+    model: ModelFacts,
+    trainable: int,
+    topology: Topology,
+    precision: Precision,
+    longest: int,
+    budget: float,
+    *,
+    cuda: bool,
+) -> list[Layout]:
+    """What may be tried, fastest first: spread states, then smaller rows, then recompute, then offload."""
+    stages = [1, 2, 3] if spec.deepspeed.zero_stage == "auto" else [int(spec.deepspeed.zero_stage)]
+    if topology.world_size == 1 and spec.deepspeed.zero_stage == "auto":
+        stages = [1]
+    offloads: list[Offload] = ["none", "optimizer", "parameters"] if cuda else ["none"]
+    if spec.deepspeed.offload != "auto":
+        offloads = [spec.deepspeed.offload]
+    checkpointing = {"auto": [False, True], "always": [True], "never": [False]}[spec.training.gradient_checkpointing]
+    top = _ROWS[0] if cuda else _CPU_ROWS
+    rows = [row for row in _ROWS if longest <= row <= top] or [longest]
+    if rows[-1] > longest:
+        rows.append(longest)
+    found = []
+    for offload in offloads:
+        # Parameters can be offloaded from partitions alone.
+        usable = [stage for stage in stages if offload != "parameters" or stage == 3] or stages
+        roomy = [
+            stage
+            for stage in usable
+            if states_bytes(model.parameters, trainable, topology.world_size, Layout(stage, offload, False, 0), precision)
+            <= 0.55 * budget
+        ] or usable[-1:]
+        for again in checkpointing:
+            found += [Layout(stage, offload, again, row) for stage in (roomy[0], *usable[-1:]) for row in rows]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,37 @@
+"""What there is to run on, and which processes run on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What one node offers: chart values in a cluster; on one machine what the caller found there."""
+
+    cpu_cores: int
+    memory_gib: float
+    gpus: int = 0
+    gpu_memory_gib: float = 80.0
+    gpu_tflops: float = 989.0
+    """Dense bf16 peak of one GPU, in 10^12 operations per second."""
+    native_bf16: bool = True
+    """Whether what trains multiplies bf16 natively."""
+    local: bool = False
+    """One machine without a cluster: nodes become processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Which processes train."""
+
+    device: Literal["cpu", "cuda"]
+    nodes: int
+    processes_per_node: int
+    threads_per_process: int
+
+    @property
+    def world_size(self) -> int:
+        """Training processes over all nodes."""
+        return self.nodes * self.processes_per_node
