@@ -1,0 +1,176 @@
+"""The trainer's one program: python -m finetune_trainer STAGE --config FILE
+
+    prepare    from URIs to packed tokens                  train     the training loop, one process per rank
+    evaluate   base against tuned, gates, report           publish   export, model card, upload
+
+The only place in the trainer that reads the clock and the environment, and that turns an error into an exit code and a
+result (contract/exit_codes.py, contract/result.py). A mistake of the user never shows a traceback; a bug always does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from finetune_api import meta
+from finetune_api.contract.exit_codes import ExitCode
+from finetune_api.contract.result import ErrorClass, StageError, StageResult, encode
+from finetune_api.contract.trainer_config import TrainerConfig, read_config
+from finetune_api.contract.workspace import Workspace
+from finetune_api.errors import DataError, FinetuneError, Interrupted, OutOfMemory, Transient, UserError
+from finetune_trainer.engine.reporting import ProgressReporter
+from finetune_trainer.environment import quiet_libraries
+from finetune_trainer.launch import die_with_parent, launch
+
+STAGES = ("prepare", "train", "evaluate", "publish")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one stage; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="finetune_trainer", description="Run one stage of a fine-tuning job.")
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("--config", default=meta.CONFIG_PATH, help="the stage's orders, JSON (default: %(default)s)")
+    parsed = parser.parse_args(arguments)
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers|peft|torch")
+    # One rank speaks for all; the others say only what is wrong with them.
+    level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(name)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    environment = dict(os.environ)
+    attempt = 1
+    try:
+        die_with_parent(environment)
+        config = _read(Path(parsed.config), parsed.stage)
+        attempt = config.job.attempt
+        if config.train is not None and "RANK" not in environment:
+            return launch([parsed.stage, "--config", parsed.config], config.train, environment)
+        quiet_libraries(os.environ, online=config.stage in ("prepare", "publish"))
+        result = _run(config, environment)
+    except Exception as error:
+        foreseen = _foreseen(error)
+        if foreseen is None:
+            traceback.print_exc()
+        return _end(parsed.stage, attempt, foreseen or _bug(error), environment)
+    _write_result(result, environment)
+    return ExitCode.DONE
+
+
+def _read(path: Path, stage: str) -> TrainerConfig:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"the orders {path} cannot be read: {error.strerror}") from None
+    config = read_config(text, source=str(path))
+    if config.stage != stage:
+        raise UserError(f"{path} holds the orders of {config.stage}, not of {stage}", field="stage")
+    return config
+
+
+def _run(config: TrainerConfig, environment: Mapping[str, str]) -> StageResult:
+    """The stage itself; each imports only what it needs."""
+    workspace = Workspace(Path(config.workspace))
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    rank = int(environment.get("RANK", "0"))
+    reporter = ProgressReporter(environment if rank == 0 else {}, now=lambda: datetime.now(UTC))
+    try:
+        match config.stage:
+            case "prepare":
+                from finetune_trainer import prepare
+
+                return prepare.run(config, workspace, reporter, environment)
+            case "train":
+                from finetune_trainer import train
+
+                return train.run(config, workspace, reporter, environment)
+            case "evaluate":
+                from finetune_trainer import evaluate
+
+                return evaluate.run(config, workspace, reporter, now=datetime.now(UTC))
+            case "publish":
+                from finetune_trainer import publish
+
+                return publish.run(config, workspace, reporter, environment, now=datetime.now(UTC))
+    finally:
+        reporter.close()
+
+
+# ---------------------------------------------------------------- how it ended
+
+
+def _foreseen(error: Exception) -> FinetuneError | None:
+    """The error as one we know how to explain; None for a bug."""
+    if isinstance(error, FinetuneError):
+        return error
+    if isinstance(error, MemoryError):
+        return OutOfMemory("the machine's memory ran out")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(
+            f"the workspace is full: {_place(error)}",
+            field="spec.workspace.size",
+            hint="Make it larger, or free some room; what is complete is kept.",
+        )
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and error.filename:
+        return UserError(
+            f"the workspace cannot be written: {_place(error)}", field="spec.workspace", hint="Check the volume's permissions."
+        )
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which only some stages import
+        return OutOfMemory("the GPU's memory ran out")
+    if "out of memory" in str(error) or "can't allocate memory" in str(error):
+        return OutOfMemory("memory ran out")
+    return None
+
+
+def _place(error: OSError) -> str:
+    return f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
+
+
+def _bug(error: Exception) -> FinetuneError:
+    return FinetuneError(
+        f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}",
+        hint="This is a defect of the trainer; the traceback is in the log.",
+    )
+
+
+def _class_of(error: FinetuneError) -> ErrorClass:
+    for kind, name in (
+        (DataError, "DataError"),
+        (UserError, "UserError"),
+        (OutOfMemory, "OutOfMemory"),
+        (Transient, "Transient"),
+        (Interrupted, "Interrupted"),
+    ):
+        if isinstance(error, kind):
+            return name  # type: ignore[return-value]  # the table above holds the class's own names
+    return "Bug"
+
+
+def _end(stage: str, attempt: int, error: FinetuneError, environment: Mapping[str, str]) -> int:
+    """Say in one line and in the result how it ended; returns the exit code."""
+    sys.stderr.write(f"{stage}: {error}\n")
+    told = StageError(error_class=_class_of(error), message=error.message, field=error.field, hint=error.hint)
+    _write_result(StageResult(stage=stage, attempt=attempt, error=told), environment)
+    return int(error.exit_code)
+
+
+def _write_result(result: StageResult, environment: Mapping[str, str]) -> None:
+    """Write the termination message at once and whole: it is a mounted file, which cannot be renamed."""
+    path = Path(environment.get(meta.TERMINATION_LOG_VARIABLE, meta.TERMINATION_LOG_PATH))
+    try:
+        path.write_text(encode(result), encoding="utf-8")
+    except OSError as error:
+        sys.stderr.write(f"the result could not be written to {path}: {error.strerror}\n")
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Libraries leave threads and exit handlers behind that can hang or change the code; everything of ours is closed.
+    os._exit(code)

@@ -1,0 +1,151 @@
+"""From a conversation to pieces of text, some with loss and some without, as the model will see them when it serves.
+
+Most of what goes wrong in fine-tuning without an error goes wrong here: an answer without an end token teaches the model
+never to stop, a prompt with loss teaches it to ask, a template that rewrites earlier turns trains on something that never
+occurs. So the template is rendered exactly as at inference, every border is checked, and what does not hold is said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from finetune_api.errors import UserError
+from finetune_trainer.data.formats import Message, UnusableRow
+
+TEMPLATE_FIELD = "spec.model.chatTemplate"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Part of a document."""
+
+    text: str
+    supervised: bool
+
+
+Document = tuple[Piece, ...]
+
+
+class ChatTemplate:
+    """Renders conversations with the model's chat template.
+
+    Args:
+        tokenizer: of the model; its template is used unless another is given.
+        template: Jinja source from the manifest, or None.
+        stop_ids: token ids at which generation ends, beside the tokenizer's own end token.
+    Raises: UserError if there is no template, or the template cannot end an answer.
+    """
+
+    def __init__(self, tokenizer: Any, *, template: str | None, stop_ids: Sequence[int]) -> None:
+        self._tokenizer = tokenizer
+        if template is not None:
+            tokenizer.chat_template = template
+        if not tokenizer.chat_template:
+            raise UserError(
+                "the model has no chat template, so a conversation cannot be turned into text",
+                field=TEMPLATE_FIELD,
+                hint="Give one, or choose a model tuned for chat.",
+            )
+        self.source: str = tokenizer.chat_template
+        self._stops = _stop_texts(tokenizer, stop_ids)
+        self._control = _control_tokens(tokenizer)
+        self.turn_by_turn = 0
+        """Conversations that had to be rendered once per answer, because the template rewrites earlier turns."""
+        self._check()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the template's source."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+    def documents(self, messages: Sequence[Message]) -> list[Document]:
+        """The conversation as one document, or one per answer where the template rewrites earlier turns.
+
+        Raises: UnusableRow if a text holds a control token of the model, or the template refuses the conversation.
+        """
+        if any(self._control.search(message.content) for message in messages):
+            raise UnusableRow("holds a control token of the model", drop=True)
+        whole = self._whole(messages)
+        if whole is not None:
+            return [whole]
+        self.turn_by_turn += 1
+        answers = [i for i, message in enumerate(messages) if message.role == "assistant" and message.trained]
+        return [self._one_answer(messages[: i + 1]) for i in answers]
+
+    def _whole(self, messages: Sequence[Message]) -> Document | None:
+        """All answers in one document; None if the text before an answer is not what it would be when the answer is written."""
+        answers = [i for i, message in enumerate(messages) if message.role == "assistant"]
+        full = self._render(messages, generation=False)
+        pieces: list[Piece] = []
+        position = 0
+        for index in answers:
+            prompt = self._render(messages[:index], generation=True)
+            until = full if index == len(messages) - 1 else self._render(messages[: index + 1], generation=False)
+            if not until.startswith(prompt) or not full.startswith(until):
+                return None
+            end = len(prompt) + self._answer_length(until[len(prompt) :])
+            pieces.append(Piece(full[position : len(prompt)], supervised=False))
+            pieces.append(Piece(full[len(prompt) : end], supervised=messages[index].trained))
+            position = end
+        return tuple(pieces)
+
+    def _one_answer(self, messages: Sequence[Message]) -> Document:
+        prompt = self._render(messages[:-1], generation=True)
+        full = self._render(messages, generation=False)
+        if not full.startswith(prompt):
+            raise UserError(
+                "the chat template writes something else before an answer when it asks for one than when it shows one, so"
+                " the model would be trained on prompts that it never sees",
+                field=TEMPLATE_FIELD,
+                hint="Give a template whose generation prompt is the beginning of the full conversation.",
+            )
+        answer = full[len(prompt) :]
+        return Piece(prompt, supervised=False), Piece(answer[: self._answer_length(answer)], supervised=True)
+
+    def _answer_length(self, answer: str) -> int:
+        """Characters of an answer up to and including its end token; what follows is never generated."""
+        ends = [answer.rfind(stop) + len(stop) for stop in self._stops if stop in answer]
+        if not ends:
+            raise UserError(
+                f"the chat template writes no end token ({', '.join(self._stops)}) after an answer, so the model would never"
+                " stop",
+                field=TEMPLATE_FIELD,
+                hint="Give a template that ends each answer with the model's end token.",
+            )
+        return max(ends)
+
+    def _render(self, messages: Sequence[Message], *, generation: bool) -> str:
+        conversation = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            text = self._tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=generation)
+        except Exception as error:  # jinja2 raises what the template's author chose to raise
+            raise UnusableRow(f"the chat template refuses it: {str(error).splitlines()[0][:100]}", drop=True) from None
+        return str(text)
+
+    def _check(self) -> None:
+        """Fail on a template that cannot work at all, before a million rows fail one by one."""
+        probe = (Message("user", "Question"), Message("assistant", "Answer"))
+        try:
+            self._one_answer(probe)
+        except UnusableRow as refused:
+            raise UserError(refused.reason, field=TEMPLATE_FIELD, hint="Check the Jinja source.") from None
+
+
+def _stop_texts(tokenizer: Any, stop_ids: Sequence[int]) -> list[str]:
+    ids = {tokenizer.eos_token_id, *stop_ids} - {None}
+    return sorted(str(text) for text in tokenizer.convert_ids_to_tokens(sorted(ids)) if text)
+
+
+def _control_tokens(tokenizer: Any) -> re.Pattern[str]:
+    """Special tokens as text: in a row they would be read as the model's own, and end a turn from inside an answer."""
+    tokens = sorted({str(token) for token in tokenizer.all_special_tokens if str(token).strip()}, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, tokens)) or "(?!)")
+
+
+def plain_document(text: str, *, end: str | None) -> Document:
+    """Running text: everything has loss, and its end is learned where it is a real end."""
+    return (Piece(text + (end or ""), supervised=True),)

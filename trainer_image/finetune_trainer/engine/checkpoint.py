@@ -1,0 +1,218 @@
+"""Checkpoints that are whole or do not exist, and that any number of ranks can continue.
+
+DeepSpeed's own checkpoint holds one file per rank of one particular world size, without a rename or a flush to disk. Ours
+holds each trained parameter once: fp32 weight and both moments, 12 bytes each, in safetensors. It is written aside, flushed,
+renamed, and exists only once its marker does, which is written last and lists sizes and digests. Each attempt writes into a
+directory of its own, so that a process of an older attempt that lives on somewhere harms nothing.
+
+    checkpoints/<attempt>/step-00000420/{states-00000.safetensors, ..., complete}
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from finetune_api.contract.workspace import Workspace
+from finetune_trainer.engine.states import EngineStates, State
+from finetune_trainer.evidence.digests import file_digest
+
+log = logging.getLogger(__name__)
+
+MARKER = "complete"
+_VERSION = 1
+_FILE_BYTES = 1 << 30
+_KEPT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands beside its tensors: everything else follows from the seed and the step."""
+
+    step: int
+    """Optimizer steps done."""
+    best_step: int = 0
+    """Step with the lowest validation loss so far; 0: none yet."""
+    best_loss: float | None = None
+    without_improvement: int = 0
+    """Validations since then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A complete checkpoint."""
+
+    folder: Path
+    progress: Progress
+    identity: str
+
+
+class Checkpoints:
+    """Checkpoints of one run.
+
+    Args:
+        workspace: where they lie.
+        attempt: number of this attempt; it alone is written to.
+        identity: what the run is (data, hyperparameters); checkpoints of another run are not taken.
+        is_writer: whether this rank writes.
+    """
+
+    def __init__(self, workspace: Workspace, *, attempt: int, identity: str, is_writer: bool) -> None:
+        self._root = workspace.checkpoints
+        self._own = workspace.attempt_checkpoints(attempt)
+        self._identity = identity
+        self._is_writer = is_writer
+
+    def newest(self) -> Found | None:
+        """The complete checkpoint with the most steps, of any attempt. What is broken is passed over with a log line."""
+        for found in self._complete():
+            if found.identity != self._identity:
+                log.warning("%s belongs to another run and is not used", found.folder)
+            elif damaged := _damage(found.folder):
+                log.warning("%s is damaged (%s) and is not used", found.folder, damaged)
+            else:
+                return found
+        return None
+
+    def at(self, step: int) -> Found | None:
+        """The complete checkpoint of a step, of any attempt."""
+        return next((f for f in self._complete() if f.progress.step == step and f.identity == self._identity), None)
+
+    def save(self, states: EngineStates, progress: Progress) -> None:
+        """Write a checkpoint. Collective: all ranks gather, one writes. Older ones beyond the newest two and the best go."""
+        final = self._own / f"step-{progress.step:08d}"
+        aside = final.with_name(final.name + ".writing")
+        if self._is_writer:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+        files: dict[str, dict[str, Any]] = {}
+        for number, chunk in enumerate(_chunks(states)):
+            if self._is_writer:
+                name = f"states-{number:05d}.safetensors"
+                save_file(chunk, aside / name)
+                _flush(aside / name)
+                files[name] = {"bytes": (aside / name).stat().st_size, "sha256": file_digest(aside / name)}
+        if not self._is_writer:
+            return
+        shutil.rmtree(final, ignore_errors=True)
+        aside.rename(final)
+        marker = {
+            "version": _VERSION,
+            "identity": self._identity,
+            "step": progress.step,
+            "bestStep": progress.best_step,
+            "bestLoss": progress.best_loss,
+            "withoutImprovement": progress.without_improvement,
+            "files": files,
+        }
+        half = final / f"{MARKER}.writing"
+        half.write_text(json.dumps(marker, indent=1), encoding="utf-8")
+        _flush(half)
+        half.rename(final / MARKER)
+        _flush(final)
+        log.info("checkpoint at step %d", progress.step)
+        self._forget(keep_best=progress.best_step)
+
+    def load(self, found: Found, states: EngineStates) -> None:
+        """Put a checkpoint into an engine of any world size. Collective: every rank reads.
+
+        Raises: ValueError if it holds other parameters than the engine trains.
+        """
+        states.prepare_for_writing(found.progress.step)
+        missing = set(states.names())
+        for path in sorted(found.folder.glob("states-*.safetensors")):
+            tensors = load_file(path)
+            for name in sorted({key.rpartition("|")[0] for key in tensors}):
+                state = State(*(tensors[f"{name}|{part}"] for part in ("weight", "exp_avg", "exp_avg_sq")))
+                states.write(name, state)
+                missing.discard(name)
+        if missing:
+            raise ValueError(f"{found.folder} lacks {len(missing)} parameters, such as {sorted(missing)[0]}")
+
+    def weights(self, found: Found) -> Iterator[tuple[str, torch.Tensor]]:
+        """The fp32 weights of a checkpoint, one after another."""
+        for path in sorted(found.folder.glob("states-*.safetensors")):
+            tensors = load_file(path)
+            for key in sorted(tensors):
+                name, _, part = key.rpartition("|")
+                if part == "weight":
+                    yield name, tensors[key]
+
+    def _complete(self) -> list[Found]:
+        """Complete checkpoints of all attempts, the one with the most steps first, then the newest attempt."""
+        found = []
+        for marker in self._root.glob(f"*/step-*/{MARKER}"):
+            try:
+                value = json.loads(marker.read_text(encoding="utf-8"))
+                progress = Progress(value["step"], value["bestStep"], value["bestLoss"], value["withoutImprovement"])
+                if value["version"] == _VERSION:
+                    found.append(Found(marker.parent, progress, value["identity"]))
+            except (OSError, ValueError, KeyError):
+                log.warning("%s has no marker that can be read and is not used", marker.parent)
+        return sorted(found, key=lambda f: (f.progress.step, _attempt_number(f.folder)), reverse=True)
+
+    def _forget(self, *, keep_best: int) -> None:
+        """Delete own checkpoints but the newest two and the best, and older attempts' once we have one of our own."""
+        complete = self._complete()
+        kept = {f.folder for f in complete[:_KEPT]}
+        kept |= {f.folder for f in complete if f.progress.step == keep_best}
+        for found in complete:
+            if found.folder not in kept:
+                (found.folder / MARKER).unlink(missing_ok=True)  # first: a half-deleted checkpoint must not look whole
+                shutil.rmtree(found.folder, ignore_errors=True)
+
+
+def _attempt_number(folder: Path) -> int:
+    name = folder.parent.name
+    return int(name) if name.isdigit() else 0
+
+
+def _chunks(states: EngineStates) -> Iterator[dict[str, torch.Tensor]]:
+    """All states in pieces that fit into memory beside the model. Collective."""
+    chunk: dict[str, torch.Tensor] = {}
+    size = 0
+    for name in states.names():
+        state = states.read(name)
+        for part in ("weight", "exp_avg", "exp_avg_sq"):
+            tensor: torch.Tensor = getattr(state, part)
+            chunk[f"{name}|{part}"] = tensor.contiguous()
+            size += tensor.numel() * tensor.element_size()
+        if size >= _FILE_BYTES:
+            yield chunk
+            chunk, size = {}, 0
+    if chunk:
+        yield chunk
+
+
+def _damage(folder: Path) -> str | None:
+    """What is wrong with a checkpoint that has a marker; None if it is what the marker says."""
+    files = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
+    for name, known in files.items():
+        path = folder / name
+        try:
+            if path.stat().st_size != known["bytes"]:
+                return f"{name} has another size"
+            if file_digest(path) != known["sha256"]:
+                return f"{name} has another digest"
+        except (OSError, SafetensorError) as error:
+            return f"{name}: {type(error).__name__}"
+    return None
+
+
+def _flush(path: Path) -> None:
+    """Have a file or a directory on disk before anything says that it is there."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,159 @@
+"""Ranks: how they find each other, agree, and notice that one is gone.
+
+A rank that waits in a collective for a dead peer learns it from the backend within seconds, for a frozen one never: DeepSpeed
+reduces gradients on a group without our timeout. So each rank has a watchdog that ends it when nothing has happened for
+too long, and whoever only lost a peer exits 75, so that nobody takes it for the culprit.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from finetune_api.contract.exit_codes import ExitCode
+from finetune_api.errors import Transient
+
+_RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
+_LOST_PEER = (
+    "connection closed by peer",
+    "connection reset by peer",
+    "broken pipe",
+    "socket closed",
+    "connection refused",
+    "nccl",
+    "gloo",
+    "timed out waiting",
+    "application timeout",
+)
+
+
+class Ranks:
+    """This rank among the others.
+
+    Args:
+        environment: with RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, as the launcher sets them.
+    Raises: Transient if the others cannot be reached.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.rank = int(environment.get("RANK", "0"))
+        self.world_size = int(environment.get("WORLD_SIZE", "1"))
+        local_rank = int(environment.get("LOCAL_RANK", "0"))
+        self.on_gpu = torch.cuda.is_available() and environment.get("DS_ACCELERATOR") != "cpu"
+        self.device = torch.device("cuda", local_rank) if self.on_gpu else torch.device("cpu")
+        if self.on_gpu:
+            torch.cuda.set_device(self.device)
+        _connect(environment, self.on_gpu)
+        # Small decisions go over the CPU, so that agreeing on them never waits for a GPU.
+        self._control = dist.new_group(backend="gloo")
+
+    def agree(self, *values: int) -> tuple[int, ...]:
+        """The largest of each value over all ranks."""
+        if self.world_size == 1:
+            return values
+        tensor = torch.tensor(values, dtype=torch.int64)
+        dist.all_reduce(tensor, op=dist.ReduceOp.MAX, group=self._control)
+        return tuple(int(value) for value in tensor.tolist())
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The sum of a CPU tensor over all ranks, on all ranks."""
+        if self.world_size > 1:
+            dist.all_reduce(tensor, group=self._control)
+        return tensor
+
+    def wait_for_all(self) -> None:
+        """Return once every rank is here."""
+        if self.world_size > 1:
+            dist.barrier(group=self._control)
+
+
+def _connect(environment: Mapping[str, str], on_gpu: bool) -> None:
+    import deepspeed
+    import deepspeed.ops
+
+    if not on_gpu:
+        # Otherwise a shared-memory operator is compiled with a C++ compiler at start-up: 70 CPU-seconds, or a failure.
+        deepspeed.ops.__compatible_ops__ = {}
+    _resolve(environment.get("MASTER_ADDR", "127.0.0.1"))
+    try:
+        deepspeed.init_distributed(
+            dist_backend="nccl" if on_gpu else "gloo", timeout=_RENDEZVOUS_TIMEOUT, verbose=False, auto_mpi_discovery=False
+        )
+    except (RuntimeError, OSError) as error:
+        raise Transient(f"the ranks did not find each other: {(str(error).splitlines() or [''])[0][:200]}") from None
+
+
+def _resolve(host: str) -> None:
+    """Wait until a pod's name is known: it appears about a second after the pod has its address."""
+    deadline = time.monotonic() + _RENDEZVOUS_TIMEOUT.total_seconds()
+    while True:
+        try:
+            socket.getaddrinfo(host, None)
+        except socket.gaierror:
+            if time.monotonic() > deadline:
+                raise Transient(f"the name {host} of the first pod was not known in {_RENDEZVOUS_TIMEOUT}") from None
+            time.sleep(1.0)
+        else:
+            return
+
+
+def lost_peer(error: BaseException) -> bool:
+    """Whether an error says that another rank went away, and not that something is wrong here."""
+    if not isinstance(error, RuntimeError):
+        return False
+    text = str(error).lower()
+    return any(sign in text for sign in _LOST_PEER)
+
+
+class StopRequest:
+    """SIGTERM as a flag that is looked at between steps: a step that is cut in two is of no use to anybody."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, *_: Any) -> None:
+        self.requested = True
+
+
+class Watchdog:
+    """Ends the process when nothing has happened for too long.
+
+    Args:
+        say: writes the last line.
+    """
+
+    def __init__(self, say: Callable[[str], None] = sys.stderr.write) -> None:
+        self._say = say
+        self._lock = threading.Lock()
+        self._doing, self._limit, self._since = "starting", float("inf"), time.monotonic()
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def arm(self, doing: str, *, seconds: float) -> None:
+        """Begin to do something that must show a sign of life within so many seconds."""
+        with self._lock:
+            self._doing, self._limit, self._since = doing, seconds, time.monotonic()
+
+    def beat(self) -> None:
+        """Something happened."""
+        with self._lock:
+            self._since = time.monotonic()
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(0.5)
+            with self._lock:
+                idle, doing, limit = time.monotonic() - self._since, self._doing, self._limit
+            if idle > limit:
+                self._say(f"nothing happened for {idle:.0f} s while {doing}; a peer hangs, or this rank does\n")
+                os._exit(ExitCode.TRANSIENT)

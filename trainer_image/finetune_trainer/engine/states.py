@@ -1,0 +1,137 @@
+"""Reading and writing what a training run is made of, whole, out of a DeepSpeed engine that has spread it over ranks.
+
+Per trained parameter: the fp32 master weight and Adam's two moments. DeepSpeed keeps them in other places for each stage
+and precision; here they look the same, so that a checkpoint of ours fits any number of ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+MOMENTS: tuple[Literal["exp_avg", "exp_avg_sq"], ...] = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One trained parameter, whole, float32, on the CPU."""
+
+    weight: torch.Tensor
+    exp_avg: torch.Tensor
+    exp_avg_sq: torch.Tensor
+
+
+class EngineStates:
+    """The trained parameters of an engine, by name.
+
+    Args:
+        engine: from `deepspeed.initialize`.
+        stage: its ZeRO stage.
+    """
+
+    def __init__(self, engine: Any, *, stage: int) -> None:
+        self._engine = engine
+        self._stage = stage
+        self.parameters: dict[str, torch.nn.Parameter] = {
+            name: parameter for name, parameter in engine.module.named_parameters() if parameter.requires_grad
+        }
+        self._masters = self._unpartitioned_masters()
+
+    def names(self) -> list[str]:
+        """Names of the trained parameters, the same order on every rank."""
+        return list(self.parameters)
+
+    def read(self, name: str) -> State:
+        """One parameter, gathered. Collective: every rank must ask for the same names in the same order."""
+        parameter = self.parameters[name]
+        if self._stage == 0:
+            master = self._masters[name]
+            found = self._engine.optimizer.optimizer.state if hasattr(self._engine.optimizer, "optimizer") else None
+            moments = (found if found is not None else self._engine.optimizer.state)[master]
+            return State(_copy(master), _copy(moments["exp_avg"]), _copy(moments["exp_avg_sq"]))
+        from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
+
+        moments = [safe_get_full_optimizer_state(parameter, key) for key in MOMENTS]
+        return State(_copy(safe_get_full_fp32_param(parameter)), _copy(moments[0]), _copy(moments[1]))
+
+    def weight(self, name: str) -> torch.Tensor:
+        """The fp32 master weight alone, gathered; collective."""
+        parameter = self.parameters[name]
+        if self._stage == 0:
+            return _copy(self._masters[name])
+        from deepspeed.utils import safe_get_full_fp32_param
+
+        return _copy(safe_get_full_fp32_param(parameter))
+
+    def prepare_for_writing(self, step: int) -> None:
+        """Give the optimizer the state that it lacks before its first step."""
+        optimizer = self._engine.optimizer
+        if self._stage == 0:
+            inner = getattr(optimizer, "optimizer", optimizer)
+            for master in self._masters.values():
+                inner.state[master] = _empty(master, step)
+            return
+        for flat in self._flat_partitions():
+            optimizer.optimizer.state[flat] = _empty(flat, step)
+        if self._stage < 3:
+            optimizer._lazy_init_hp_params_optimizer_state()
+
+    def write(self, name: str, state: State) -> None:
+        """Put one parameter back, on every rank."""
+        parameter = self.parameters[name]
+        if self._stage == 0:
+            master = self._masters[name]
+            master.data.copy_(state.weight)
+            parameter.data.copy_(state.weight)
+            inner = getattr(self._engine.optimizer, "optimizer", self._engine.optimizer)
+            for key in MOMENTS:
+                inner.state[master][key].copy_(getattr(state, key))
+            return
+        from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
+
+        device = parameter.device
+        safe_set_full_fp32_param(parameter, state.weight.to(device))
+        for key in MOMENTS:
+            safe_set_full_optimizer_state(parameter, getattr(state, key).to(device), key)
+        self.write_low_precision(name, state.weight)
+
+    def write_low_precision(self, name: str, weight: torch.Tensor) -> None:
+        """Put a weight into the copy that computes, leaving the optimizer's alone."""
+        parameter = self.parameters[name]
+        if self._stage == 3:
+            import deepspeed
+
+            with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0):
+                parameter.data.copy_(weight)
+        else:
+            parameter.data.copy_(weight)
+
+    def _flat_partitions(self) -> Iterator[torch.Tensor]:
+        optimizer = self._engine.optimizer
+        yield from optimizer.fp32_partitioned_groups_flat if self._stage == 3 else optimizer.single_partition_of_fp32_groups
+
+    def _unpartitioned_masters(self) -> dict[str, torch.Tensor]:
+        """Stage 0: the tensors that the torch optimizer really steps. In bf16 they are fp32 copies, else the parameters."""
+        if self._stage != 0:
+            return {}
+        optimizer = self._engine.optimizer
+        if not hasattr(optimizer, "fp32_groups"):
+            return dict(self.parameters)
+        name_of = {id(parameter): name for name, parameter in self.parameters.items()}
+        pairs = zip(optimizer.fp16_groups, optimizer.fp32_groups, strict=True)
+        return {name_of[id(low)]: high for lows, highs in pairs for low, high in zip(lows, highs, strict=True)}
+
+
+def _copy(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().float().cpu().clone()
+
+
+def _empty(like: torch.Tensor, step: int) -> dict[str, torch.Tensor]:
+    return {
+        "step": torch.tensor(float(step)),
+        "exp_avg": torch.zeros_like(like),
+        "exp_avg_sq": torch.zeros_like(like),
+    }

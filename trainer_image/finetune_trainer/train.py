@@ -1,0 +1,490 @@
+"""Stage 2: the training loop.
+
+    python -m finetune_trainer train --config job.json       one process per rank, started by launch.py
+
+Read top to bottom: who we are, what the model is, what each step sees, one step, when to look up, what to keep. For the
+examples i of a step with weight w_i and supervised tokens S_i, over all ranks and rows, the loss is
+
+    L = sum_i w_i sum_{t in S_i} -log p(t)  /  sum_i w_i |S_i|
+
+DeepSpeed averages gradients over ranks, so each row's sum is multiplied by the number of ranks and divided by the step's
+weighted token count, which every rank knows beforehand from the order of examples: nothing has to be communicated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import resource
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from finetune_api.contract import progress as wire
+from finetune_api.contract.result import StageResult
+from finetune_api.contract.summary import TrainSummary
+from finetune_api.contract.trainer_config import TrainConfig, TrainerConfig
+from finetune_api.contract.workspace import Workspace
+from finetune_api.errors import Interrupted, Transient, UserError
+from finetune_trainer.data.pack import rows_for_step, rows_one_by_one
+from finetune_trainer.data.store import Documents, open_documents
+from finetune_trainer.engine.batch import micro_batch
+from finetune_trainer.engine.checkpoint import Checkpoints, Progress
+from finetune_trainer.engine.deepspeed_config import deepspeed_config
+from finetune_trainer.engine.distributed import Ranks, StopRequest, Watchdog, lost_peer
+from finetune_trainer.engine.journal import Journal
+from finetune_trainer.engine.order import GlobalOrder
+from finetune_trainer.engine.reporting import ProgressReporter
+from finetune_trainer.engine.schedule import learning_rate
+from finetune_trainer.engine.states import EngineStates
+from finetune_trainer.model import attention
+from finetune_trainer.model.adapters import attach, save_adapter
+from finetune_trainer.model.heads import CausalHead, ClassifierHead, Head
+from finetune_trainer.model.load import DTYPES, load_causal_lm, load_classifier, load_tokenizer
+from finetune_trainer.model.packing import check_packing
+
+log = logging.getLogger(__name__)
+
+_LOAD_SECONDS = 1800.0
+_FIRST_STEP_SECONDS = 900.0
+_BETAS = (0.9, 0.95)
+"""Adam's decay rates as is usual for language models: a few hundred steps are too few for 0.999."""
+
+
+def run(config: TrainerConfig, workspace: Workspace, reporter: ProgressReporter, environment: Mapping[str, str]) -> StageResult:
+    """Train on one rank.
+
+    Raises: Interrupted after SIGTERM, with a checkpoint at the last step; Transient if a peer went away; UserError and
+        OutOfMemory as in finetune_api.errors.
+    """
+    assert config.train is not None
+    watchdog = Watchdog()
+    watchdog.arm("loading", seconds=max(_LOAD_SECONDS, config.train.stall_seconds))
+    stop = StopRequest()
+    try:
+        training = Training(config, workspace, Ranks(environment), reporter, watchdog, stop)
+        summary = training.fit()
+    except RuntimeError as error:
+        if lost_peer(error):
+            raise Transient(f"another rank went away: {str(error).splitlines()[0][:200]}") from None
+        raise
+    return StageResult(stage="train", attempt=config.job.attempt, trained=summary)
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """The mapped splits and what is said about them."""
+
+    train: Documents
+    validation: Documents
+    labels: list[str]
+    mixing: list[float]
+    digest: str
+
+
+class Training:
+    """One rank of one attempt."""
+
+    def __init__(
+        self,
+        config: TrainerConfig,
+        workspace: Workspace,
+        ranks: Ranks,
+        reporter: ProgressReporter,
+        watchdog: Watchdog,
+        stop: StopRequest,
+    ) -> None:
+        assert config.train is not None
+        self.config, self.orders, self.workspace = config, config.train, workspace
+        self.ranks, self.reporter, self.watchdog, self.stop = ranks, reporter, watchdog, stop
+        if ranks.world_size != self.orders.world_size:
+            raise UserError(f"{ranks.world_size} processes were started where the plan has {self.orders.world_size}")
+        self.data = _open(workspace)
+        self.order = GlobalOrder(
+            self.data.train.examples["dataset"],
+            self.data.mixing,
+            batch_size=self.orders.batch_size,
+            seed=self.orders.seed,
+        )
+        self.engine, self.head = self._initialize()
+        longest = int(self.data.train.lengths.max())
+        verdict = check_packing(
+            self.head,
+            asked=self.orders.packing,
+            packed_attention=self._attention,
+            longest=longest,
+            on_gpu=ranks.on_gpu,
+        )
+        self.packed = verdict.packed
+        self.states = EngineStates(self.engine, stage=self.orders.zero_stage)
+        self.checkpoints = Checkpoints(
+            workspace,
+            attempt=config.job.attempt,
+            identity=_identity(config, self.data.digest),
+            is_writer=ranks.rank == 0,
+        )
+        self.journal = Journal(workspace.metrics if ranks.rank == 0 else None, config.job.attempt, ranks.sum, time.monotonic)
+        self.progress = Progress(step=0)
+
+    # ------------------------------------------------------------ what is trained
+
+    @property
+    def _attention(self) -> str:
+        return attention.PACKED_LEAN if self.orders.gradient_checkpointing else attention.PACKED
+
+    def _initialize(self) -> tuple[Any, Head]:
+        """Load the model, freeze what is not trained, and hand it to DeepSpeed."""
+        import deepspeed
+
+        torch.set_num_threads(self.orders.threads_per_process)
+        attention.register()
+        settings = deepspeed_config(self.orders)
+        kept = _partition_while_loading(settings) if self.orders.zero_stage == 3 else None
+        head = self._load()
+        parameters = [parameter for parameter in head.parameters() if parameter.requires_grad]
+        if self.ranks.rank == 0:
+            log.info("%s parameters are trained", f"{sum(_count(p) for p in parameters):,}")
+            log.info("DeepSpeed configuration: %s", json.dumps(settings))
+        optimizer = torch.optim.AdamW(
+            _parameter_groups(parameters, self.orders.weight_decay),
+            lr=self.orders.learning_rate,
+            betas=_BETAS,
+            fused=self.ranks.on_gpu and self.orders.offload == "none",
+        )
+        engine, *_ = deepspeed.initialize(model=head, optimizer=optimizer, config=settings, dist_init_required=False)
+        del kept
+        engine.train()
+        return engine, head
+
+    def _load(self) -> Head:
+        orders, trusted = self.orders, self.config.model.trust_remote_code
+        classification = self.config.task == "classification"
+        # Loaded with transformers' own attention; check_packing switches to ours once it has compared the two.
+        if classification:
+            model = load_classifier(
+                self.workspace.model,
+                labels=self.data.labels,
+                precision=orders.precision,
+                attention="sdpa",
+                seed=orders.seed,
+                trust_remote_code=trusted,
+            )
+        else:
+            model = load_causal_lm(
+                self.workspace.model, precision=orders.precision, attention="sdpa", trust_remote_code=trusted
+            )
+        if orders.gradient_checkpointing:
+            _recompute_activations(model)
+        if orders.lora is None:
+            wrapped: Any = model
+        else:
+            wrapped = attach(
+                model, orders.lora, classification=classification, dtype=DTYPES[orders.precision], seed=orders.seed
+            )
+        if orders.gradient_checkpointing and orders.lora is not None:
+            wrapped.enable_input_require_grads()
+        if self.ranks.on_gpu and orders.zero_stage < 3:
+            wrapped.to(self.ranks.device)
+        return ClassifierHead(wrapped) if classification else CausalHead(wrapped)
+
+    # ------------------------------------------------------------ the loop
+
+    def fit(self) -> TrainSummary:
+        """Train from the newest checkpoint to the last step, or until told to stop; leave the tuned weights behind."""
+        orders = self.orders
+        self._resume()
+        resumed_from, begin = self.progress.step, time.monotonic()
+        last_checkpoint = begin
+        early = False
+        self.watchdog.arm("the first step", seconds=max(_FIRST_STEP_SECONDS, orders.stall_seconds))
+        for step in range(resumed_from, orders.total_steps):
+            self._step(step)
+            self.watchdog.arm("training", seconds=orders.stall_seconds)
+            self.progress = replace(self.progress, step=step + 1)
+            due = time.monotonic() - last_checkpoint >= orders.checkpoint_seconds
+            stopping, saving, flushing = self.ranks.agree(self.stop.requested, due, self.journal.due(seconds=1.0, steps=20))
+            evaluating = bool(orders.evaluation_steps) and (
+                (step + 1) % orders.evaluation_steps == 0 or step + 1 == orders.total_steps
+            )
+            if flushing or saving or stopping or evaluating or step + 1 == orders.total_steps:
+                self.journal.flush(self._examples_of)
+                self._report(resumed_from, begin)
+            if evaluating:
+                saving = self._validate() or saving
+                early = bool(orders.patience) and self.progress.without_improvement >= orders.patience
+            if saving or stopping:
+                self._save()
+                last_checkpoint = time.monotonic()
+            if stopping and step + 1 < orders.total_steps:
+                raise Interrupted(f"told to stop after step {step + 1} of {orders.total_steps}; a checkpoint was written")
+            if early:
+                log.info("no better validation loss %d times in a row: stopped at step %d", orders.patience, step + 1)
+                break
+        self._keep_best()
+        return self._summary(resumed_from, early, time.monotonic() - begin)
+
+    def _step(self, step: int) -> None:
+        """One optimizer step over the examples that the order gives it."""
+        orders, ranks, data = self.orders, self.ranks, self.data.train
+        indices = self.order.batch(step)
+        rows = self._rows(data.lengths[indices])
+        weight_sum = self._weight_sum(data, indices)
+        rate = learning_rate(
+            step,
+            highest=orders.learning_rate,
+            warmup_steps=orders.warmup_steps,
+            total_steps=orders.total_steps,
+            scheduler=orders.scheduler,
+        )
+        for group in self.engine.optimizer.param_groups:
+            group["lr"] = rate
+        step_loss = torch.zeros((), device=ranks.device)
+        for number in range(ranks.rank, len(rows), ranks.world_size):
+            # Dropout repeats itself after a resume without any random state in the checkpoint.
+            torch.manual_seed((orders.seed * 1_000_003 + step) * 1009 + number)
+            # Collectives must match, so a rank without a document runs a short one that weighs nothing.
+            chosen = rows[number] or [int(np.argmin(data.lengths[indices]))]
+            batch = micro_batch(
+                data,
+                indices[chosen].tolist(),
+                classification=self.head.classification,
+                weightless=not rows[number],
+                first_position=self.head.first_position,
+            ).to(ranks.device)
+            nll_sum = self.engine(batch)
+            self.engine.backward(nll_sum * (ranks.world_size / weight_sum), scale_wrt_gas=False)
+            step_loss += nll_sum.detach() / weight_sum
+            self.watchdog.beat()
+        self.engine.step()
+        tokens = int(data.lengths[indices].sum())
+        norm = self.engine.get_global_grad_norm()
+        self.journal.add(step + 1, step_loss, learning_rate=rate, tokens=tokens, norm=norm)
+
+    def _rows(self, lengths: np.ndarray) -> list[list[int]]:
+        if not self.packed:
+            return rows_one_by_one(len(lengths), world_size=self.ranks.world_size)
+        budget = self.orders.tokens_per_micro_batch
+        return rows_for_step(lengths, world_size=self.ranks.world_size, budget_tokens=budget)
+
+    def _weight_sum(self, data: Documents, indices: np.ndarray) -> float:
+        """Weighted number of targets of these examples: supervised tokens, or examples where each has one label."""
+        weights = data.examples["weight"][indices].astype(np.float64)
+        targets = np.ones(len(indices)) if self.head.classification else data.examples["supervised"][indices]
+        return float((weights * targets).sum())
+
+    def _examples_of(self, step: int) -> str:
+        """The examples of a step by where they came from; never what they say."""
+        examples = self.data.train.examples[self.order.batch(step)]
+        places = [f"dataset {e['dataset'] + 1} line {e['line']}" for e in examples[:8]]
+        more = f" and {len(examples) - 8} more" if len(examples) > 8 else ""
+        return ", ".join(places) + more
+
+    # ------------------------------------------------------------ looking up
+
+    def _validate(self) -> bool:
+        """Measure the validation loss; returns whether it is the lowest so far."""
+        self.watchdog.arm("validation", seconds=max(_FIRST_STEP_SECONDS, self.orders.stall_seconds))
+        loss = self._loss_of(self.data.validation)
+        step, best = self.progress.step, self.progress.best_loss
+        if self.ranks.rank == 0:
+            self.journal.validated(step, loss)
+        log.info("validation loss %.4f at step %d%s", loss, step, "" if best is None else f" (lowest so far {best:.4f})")
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the validation loss at step {step} is not a finite number",
+                field="spec.training.learningRate",
+                hint="Lower the learning rate.",
+            )
+        improved = best is None or loss < best
+        self.progress = (
+            Progress(step, best_step=step, best_loss=loss)
+            if improved
+            else replace(self.progress, without_improvement=self.progress.without_improvement + 1)
+        )
+        self.watchdog.arm("training", seconds=self.orders.stall_seconds)
+        return improved
+
+    @torch.no_grad()
+    def _loss_of(self, data: Documents) -> float:
+        """Weighted loss per target over a split, on all ranks together."""
+        self.engine.eval()
+        everything = np.arange(len(data))
+        rows = self._rows(data.lengths)
+        total = torch.zeros((), dtype=torch.float64)
+        for number in range(self.ranks.rank, len(rows), self.ranks.world_size):
+            batch = micro_batch(
+                data,
+                rows[number] or [int(np.argmin(data.lengths))],
+                classification=self.head.classification,
+                weightless=not rows[number],
+                first_position=self.head.first_position,
+            ).to(self.ranks.device)
+            total += self.engine(batch).double().cpu()
+            self.watchdog.beat()
+        self.engine.train()
+        return float(self.ranks.sum(total)) / self._weight_sum(data, everything)
+
+    def _report(self, resumed_from: int, begin: float) -> None:
+        """Leave the newest state for whoever watches."""
+        done, total = self.progress.step, self.orders.total_steps
+        per_step = (time.monotonic() - begin) / max(1, done - resumed_from)
+        metrics = {
+            wire.METRIC_STEP: float(done),
+            wire.METRIC_TOTAL_STEPS: float(total),
+            wire.METRIC_EPOCH: done / self.order.steps_per_epoch,
+            wire.METRIC_RESUMED_FROM_STEP: float(resumed_from),
+            wire.METRIC_TOKENS_PER_SECOND: self.journal.tokens_per_second,
+            wire.METRIC_LEARNING_RATE: float(self.engine.optimizer.param_groups[0]["lr"]),
+        }
+        if self.journal.last_loss is not None:
+            metrics[wire.METRIC_LOSS] = self.journal.last_loss
+        self.reporter.report(percent=min(99, 100 * done // total), eta_seconds=per_step * (total - done), metrics=metrics)
+
+    # ------------------------------------------------------------ what is kept
+
+    def _resume(self) -> None:
+        """Continue at the newest complete checkpoint that every rank can read."""
+        found = self.checkpoints.newest()
+        (step,) = self.ranks.agree(found.progress.step if found else 0)
+        if (found.progress.step if found else 0) != step:
+            raise Transient(f"rank {self.ranks.rank} does not see the checkpoint of step {step} that another rank sees")
+        if found is None:
+            log.info("begin at step 0")
+            return
+        self.checkpoints.load(found, self.states)
+        self.progress = found.progress
+        log.info("resumed at step %d from %s", step, found.folder)
+
+    def _save(self) -> None:
+        self.watchdog.arm("saving", seconds=max(_LOAD_SECONDS, self.orders.stall_seconds))
+        self.checkpoints.save(self.states, self.progress)
+        self.ranks.wait_for_all()
+        self.watchdog.arm("training", seconds=self.orders.stall_seconds)
+
+    def _keep_best(self) -> None:
+        """Write the tuned weights of the best step, or of the last where nothing was validated."""
+        self.watchdog.arm("saving", seconds=max(_LOAD_SECONDS, self.orders.stall_seconds))
+        best = self.progress.best_step
+        found = self.checkpoints.at(best) if best and best != self.progress.step else None
+        if found is not None:
+            # Written in the order of the file on every rank, since putting a weight back is collective under ZeRO-3.
+            weights = dict(self.checkpoints.weights(found))
+        else:
+            weights = {name: self.states.weight(name) for name in self.states.names()}
+        if self.ranks.rank == 0:
+            self._export(weights)
+            self._write_report()
+        self.ranks.wait_for_all()
+
+    def _export(self, weights: dict[str, torch.Tensor]) -> None:
+        """Write adapter or model in Hugging Face's layout, aside and then in one rename."""
+        # Names begin with the attribute that holds the model inside the head.
+        state = {name.removeprefix("model."): weight for name, weight in weights.items()}
+        target = self.workspace.adapter if self.orders.lora else self.workspace.merged
+        aside = target.with_name(f"{target.name}.writing-{self.config.job.attempt}")
+        shutil.rmtree(aside, ignore_errors=True)
+        tokenizer = load_tokenizer(self.workspace.model, trust_remote_code=self.config.model.trust_remote_code)
+        if self.orders.lora:
+            revision = _commit_of(self.workspace.model)
+            save_adapter(self.head.model, state, aside, base=self.config.model.uri, revision=revision)
+        else:
+            dtype = DTYPES[self.orders.precision]
+            self.head.inner.save_pretrained(aside, state_dict={name: w.to(dtype) for name, w in state.items()})
+        tokenizer.save_pretrained(aside)
+        shutil.rmtree(target, ignore_errors=True)
+        aside.rename(target)
+
+    def _write_report(self) -> None:
+        self.workspace.reports.mkdir(exist_ok=True)
+        value = {
+            "steps": self.progress.step,
+            "bestStep": self.progress.best_step or self.progress.step,
+            "validationLoss": self.progress.best_loss,
+            "packing": self.packed,
+            "worldSize": self.ranks.world_size,
+            "orders": self.orders.model_dump(mode="json", by_alias=True),
+        }
+        self.workspace.training_report.write_text(json.dumps(value, indent=1), encoding="utf-8")
+
+    def _summary(self, resumed_from: int, early: bool, seconds: float) -> TrainSummary:
+        return TrainSummary(
+            steps=self.progress.step,
+            total_steps=self.orders.total_steps,
+            best_step=self.progress.best_step or self.progress.step,
+            validation_loss=None if self.progress.best_loss is None else round(self.progress.best_loss, 6),
+            early_stopped=early,
+            resumed_from_step=resumed_from,
+            packing=self.packed,
+            peak_memory_gi_b=round(_peak_bytes(self.ranks) / 2**30, 2),
+            seconds=round(seconds, 1),
+        )
+
+
+# ---------------------------------------------------------------- parts
+
+
+def _open(workspace: Workspace) -> _Data:
+    manifest = json.loads((workspace.data / "manifest.json").read_text(encoding="utf-8"))
+    return _Data(
+        train=open_documents(workspace.data / "train"),
+        validation=open_documents(workspace.data / "validation"),
+        labels=manifest["labels"],
+        mixing=[dataset["weight"] for dataset in manifest["datasets"]],
+        digest=manifest["digest"],
+    )
+
+
+def _identity(config: TrainerConfig, data_digest: str) -> str:
+    """What makes two runs the same run: everything that a step depends on, and nothing of where it runs."""
+    assert config.train is not None
+    topology = {
+        "worldSize", "nodes", "processesPerNode", "threadsPerProcess", "tokensPerMicroBatch", "zeroStage", "offload",
+        "gradientCheckpointing", "deepspeed", "checkpointSeconds", "stallSeconds", "estimatedMemoryGiB",
+    }  # fmt: skip
+    orders = {k: v for k, v in config.train.model_dump(mode="json", by_alias=True).items() if k not in topology}
+    value = {"orders": orders, "data": data_digest, "model": config.model.uri, "task": config.task}
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _commit_of(model: Path) -> str | None:
+    marker = model / ".finetune.json"
+    return json.loads(marker.read_text(encoding="utf-8"))["commit"] if marker.is_file() else None
+
+
+def _parameter_groups(parameters: list[torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices with weight decay, biases and norms without."""
+    # Under ZeRO-3 a parameter is empty here; its own record knows the shape.
+    matrices = [p for p in parameters if len(getattr(p, "ds_shape", p.shape)) >= 2]
+    others = [p for p in parameters if len(getattr(p, "ds_shape", p.shape)) < 2]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def _partition_while_loading(settings: dict[str, Any]) -> Any:
+    """Tell transformers to spread weights over ranks while it loads them. The object must be kept alive until then."""
+    from transformers.integrations import HfDeepSpeedConfig
+
+    return HfDeepSpeedConfig(settings)
+
+
+def _recompute_activations(model: Any) -> None:
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
+def _count(parameter: torch.nn.Parameter) -> int:
+    return int(getattr(parameter, "ds_numel", parameter.numel()))
+
+
+def _peak_bytes(ranks: Ranks) -> float:
+    if ranks.on_gpu:
+        return float(torch.cuda.max_memory_allocated(ranks.device))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
