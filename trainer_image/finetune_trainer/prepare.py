@@ -48,11 +48,13 @@ def run(config: TrainerConfig, workspace: Workspace, reporter: ProgressReporter,
     for old in workspace.root.glob("preparing-*"):
         shutil.rmtree(old)
     scratch.mkdir(parents=True)
+    downloads = workspace.root / "downloads"
     revision = _model(config, workspace, environment)
     ingest = Ingest(config, workspace, scratch)
     for dataset in config.prepare.datasets:
         credentials = Credentials(environment, dataset.environment_prefix)
-        where = scratch / "sources" / dataset.name
+        # Not in the scratch directory: another attempt finds what was downloaded, and resumes what was not.
+        where = downloads / dataset.name
         files = fetch_files(
             dataset.uri,
             where,
@@ -65,6 +67,7 @@ def run(config: TrainerConfig, workspace: Workspace, reporter: ProgressReporter,
     ingest.finish()
     facts, summary = _select_and_write(config.prepare, ingest, workspace, scratch, revision)
     shutil.rmtree(scratch)
+    shutil.rmtree(downloads, ignore_errors=True)  # raw data stays no longer than it is needed
     from finetune_trainer.model.facts import machine_facts
 
     return StageResult(
@@ -180,6 +183,7 @@ def _select_and_write(
         "splits": {name: len(documents) for name, documents in splits.items()},
     }
     (aside / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    (aside / "model.json").write_text(model.model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
     workspace.reports.mkdir(exist_ok=True)
     workspace.data_report.write_text(json.dumps(report.as_json(), indent=1, ensure_ascii=False), encoding="utf-8")
     shutil.rmtree(workspace.data, ignore_errors=True)

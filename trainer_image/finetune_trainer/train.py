@@ -31,7 +31,7 @@ import torch
 from finetune_api.contract import progress as wire
 from finetune_api.contract.result import StageResult
 from finetune_api.contract.summary import TrainSummary
-from finetune_api.contract.trainer_config import TrainConfig, TrainerConfig
+from finetune_api.contract.trainer_config import TrainerConfig
 from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import Interrupted, Transient, UserError
 from finetune_trainer.data.pack import rows_for_step, rows_one_by_one
@@ -47,6 +47,7 @@ from finetune_trainer.engine.schedule import learning_rate
 from finetune_trainer.engine.states import EngineStates
 from finetune_trainer.model import attention
 from finetune_trainer.model.adapters import attach, save_adapter
+from finetune_trainer.model.fused_lora import fuse_adapters
 from finetune_trainer.model.heads import CausalHead, ClassifierHead, Head
 from finetune_trainer.model.load import DTYPES, load_causal_lm, load_classifier, load_tokenizer
 from finetune_trainer.model.packing import check_packing
@@ -191,6 +192,8 @@ class Training:
             )
         if orders.gradient_checkpointing and orders.lora is not None:
             wrapped.enable_input_require_grads()
+        if orders.lora is not None and orders.zero_stage < 3:
+            fuse_adapters(wrapped)
         if self.ranks.on_gpu and orders.zero_stage < 3:
             wrapped.to(self.ranks.device)
         return ClassifierHead(wrapped) if classification else CausalHead(wrapped)

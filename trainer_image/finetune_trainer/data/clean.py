@@ -22,7 +22,9 @@ _LINE_ENDS = re.compile(r"\r\n?|\u2028|\u2029|\x85")
 _BLANKS_AT_END = re.compile(r"[ \t\u00a0]+(?=\n|\Z)")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 _SKIPPED_TAGS = frozenset({"script", "style", "head", "template"})
-_BLOCK_TAGS = frozenset("p div br li tr h1 h2 h3 h4 h5 h6 ul ol table section article pre".split())
+_BLOCK_TAGS = frozenset(
+    ["p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "section", "article", "pre"]
+)
 
 
 def normal_unicode(text: str) -> str:

@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from finetune_trainer.engine.batch import MicroBatch
+from finetune_trainer.model.loss import frozen_head_loss
 
 _ROWS_AT_ONCE = 4096
 _COUNT_FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
@@ -74,8 +75,17 @@ class CausalHead(Head):
     """Whether the output layer may be applied to hidden states in pieces; set once that was seen to give the same logits
     (packing.py), since some models scale or cap them in between."""
 
+    def forward(self, batch: MicroBatch) -> torch.Tensor:
+        """The same sum; from pieces of logits that are never held together where the output layer allows it."""
+        layer = self.inner.get_output_embeddings()
+        # Under ZeRO-3 the weight is empty outside of the layer's own forward pass.
+        if not self.in_pieces or layer.weight.requires_grad or hasattr(layer.weight, "ds_id"):
+            return super().forward(batch)
+        hidden = self._hidden(batch)[batch.predicting]
+        return frozen_head_loss(hidden, layer.weight, layer.bias, batch.targets, batch.weights)
+
     def losses(self, batch: MicroBatch) -> torch.Tensor:
-        """Negative log-likelihood of each target, in pieces that are computed again in the backward pass if there are many."""
+        """Negative log-likelihood of each target; many are computed in pieces, again in the backward pass."""
         if len(batch.targets) <= _ROWS_AT_ONCE or not self.in_pieces:
             return super().losses(batch)
         hidden = self._hidden(batch)
