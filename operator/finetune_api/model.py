@@ -7,9 +7,13 @@ text and its Python twin side by side (tests/finetune_api/test_rules.py holds th
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -67,9 +71,7 @@ class Model(BaseModel):
     hands to `finetune` is checked for them in `parse.py`. Field docstrings become the descriptions of `kubectl explain`.
     """
 
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True, extra="ignore", frozen=True
-    )
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
 
     constraints: ClassVar[tuple[Rule, ...]] = ()
     """Conditions over several fields of this object."""
@@ -81,6 +83,8 @@ class Model(BaseModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = handler.resolve_ref_schema(handler(core))
+        for name, text in _field_docstrings(cls).items():
+            schema["properties"][cls.model_fields[name].alias or name]["description"] = text
         validations = [rule.validation() for rule in cls.constraints]
         if cls.mutable is not None:
             names = [field.alias or name for name, field in cls.model_fields.items()]
@@ -88,6 +92,27 @@ class Model(BaseModel):
         if validations:
             schema["x-kubernetes-validations"] = validations
         return schema
+
+
+def _field_docstrings(cls: type[Model]) -> dict[str, str]:
+    """The texts beneath the fields of a model, read from its source.
+
+    pydantic can do this by itself, but at import: a fifth of the time in which `finetune validate` has to answer.
+    """
+    found: dict[str, str] = {}
+    for ancestor in reversed(cls.__mro__):
+        if not issubclass(ancestor, Model) or ancestor is Model:
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(ancestor))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for field, below in pairwise(body.body):
+            match field, below:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    if name in cls.model_fields:
+                        found[name] = inspect.cleandoc(text)
+                case _:
+                    pass
+    return found
 
 
 def _frozen(name: str, path: str) -> dict[str, str]:

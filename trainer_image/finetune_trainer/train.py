@@ -297,8 +297,7 @@ class Training:
         self.watchdog.arm("validation", seconds=max(_FIRST_STEP_SECONDS, self.orders.stall_seconds))
         loss = self._loss_of(self.data.validation)
         step, best = self.progress.step, self.progress.best_loss
-        if self.ranks.rank == 0:
-            self.journal.validated(step, loss)
+        self.journal.validated(step, loss)
         log.info("validation loss %.4f at step %d%s", loss, step, "" if best is None else f" (lowest so far {best:.4f})")
         if not math.isfinite(loss):
             raise UserError(

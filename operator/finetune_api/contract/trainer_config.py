@@ -109,7 +109,7 @@ class LoraConfig(Model):
 class TrainConfig(Model):
     """Orders for train."""
 
-    lora: LoraConfig | None
+    lora: LoraConfig | None = None
     """None: all weights are trained."""
     world_size: int
     """Training processes over all nodes."""
@@ -161,6 +161,17 @@ class TrainConfig(Model):
     """Seed of order, new weights and dropout."""
 
 
+class PlannedValue(Model):
+    """A value that the manifest left open, for the report."""
+
+    field: str
+    """Where it would stand in the manifest."""
+    value: int | float | str | bool
+    """What was chosen."""
+    reason: str
+    """Why."""
+
+
 class EvaluateConfig(Model):
     """Orders for evaluate."""
 
@@ -174,7 +185,7 @@ class EvaluateConfig(Model):
     """Answers shown side by side."""
     generated_examples: int
     """Examples answered per test set."""
-    max_new_tokens: int | None
+    max_new_tokens: int | None = None
     """Longest answer; None: from the reference answers."""
     gates: tuple[Gate, ...]
     """Bounds to keep."""
@@ -184,6 +195,8 @@ class EvaluateConfig(Model):
     """Most tokens in one forward pass."""
     seed: int
     """Seed of the bootstrap and of a new classification head."""
+    plan: tuple[PlannedValue, ...] = ()
+    """What the plan resolved, for the report."""
 
 
 class PublishConfig(Model):

@@ -10,6 +10,7 @@ from finetune_api.contract.trainer_config import (
     LoraConfig,
     ModelInput,
     Mounts,
+    PlannedValue,
     PrepareConfig,
     PublishConfig,
     TrainConfig,
@@ -150,4 +151,5 @@ def _evaluate(job: FineTuneJob, plan: Plan, tuned: str) -> EvaluateConfig:
         precision=plan.precision,
         tokens_per_micro_batch=plan.layout.tokens,
         seed=job.spec.training.seed,
+        plan=tuple(PlannedValue(field=c.field, value=c.value, reason=c.reason) for c in plan.choices),
     )

@@ -3,7 +3,7 @@
 Losses stay on the device until a flush; a `.item()` per micro-batch would stop the GPU each time. A flush adds them up over
 ranks, looks whether they are finite, and writes a line per step.
 
-    {"attempt": 1, "step": 420, "loss": 1.0321, "learningRate": 0.00018, "gradientNorm": 0.41, "tokens": 4096, "seconds": 1.93}
+    {"attempt": 1, "step": 420, "loss": 1.0321, "learningRate": 0.00018, "gradientNorm": 0.41, "tokens": 4096, ...}
     {"attempt": 1, "step": 420, "validationLoss": 1.101}
 """
 
@@ -55,7 +55,7 @@ class Journal:
         self._flushed_at = self.clock()
 
     def add(self, step: int, loss: torch.Tensor, *, learning_rate: float, tokens: int, norm: Any) -> None:
-        """Note a step: its number from 1, this rank's share of its loss (shape (), on the device), its tokens over all ranks."""
+        """Note a step: its number from 1, this rank's share of its loss (shape (), on the device), all ranks' tokens."""
         self._pending.append(_Pending(step, loss, learning_rate, tokens, norm, self.clock()))
 
     def due(self, *, seconds: float, steps: int) -> bool:
@@ -79,7 +79,7 @@ class Journal:
             if not math.isfinite(loss) or (norm is not None and not math.isfinite(norm)):
                 self._write(lines)
                 raise UserError(
-                    f"the loss of step {pending.step} is not a finite number; it was trained on {examples_of(pending.step - 1)}",
+                    f"the loss of step {pending.step} is no finite number; its examples: {examples_of(pending.step - 1)}",
                     field="spec.training.learningRate",
                     hint="Lower the learning rate, or look at these examples. Checkpoints of earlier steps are kept.",
                 )
@@ -102,7 +102,8 @@ class Journal:
         self._write(lines)
 
     def validated(self, step: int, loss: float) -> None:
-        """Note a validation after so many steps."""
+        """Note a validation after so many steps; its time is not the next step's."""
+        self._flushed_at = self.clock()
         self._write([{"attempt": self.attempt, "step": step, "validationLoss": loss}])
 
     def _write(self, lines: list[dict[str, Any]]) -> None:

@@ -119,18 +119,20 @@ def _trained(training: Mapping[str, Any]) -> list[str]:
     return [
         f"- {method}",
         f"- {training['steps']} steps of {orders['batchSize']} examples, weights of step {training['bestStep']}",
-        f"- highest learning rate {orders['learningRate']:g}, {orders['scheduler']}, {orders['warmupSteps']} warm-up steps,"
-        f" weight decay {orders['weightDecay']:g}, clipping {orders['maxGradNorm']:g}, {orders['precision']}, seed {orders['seed']}",
+        f"- learning rate {orders['learningRate']:g}, {orders['scheduler']}, {orders['warmupSteps']} warm-up steps",
+        f"- weight decay {orders['weightDecay']:g}, clipping {orders['maxGradNorm']:g}, {orders['precision']}, seed"
+        f" {orders['seed']}",
     ]
 
 
 def _data(data: Mapping[str, Any]) -> list[str]:
     summary = data["summary"]
-    dropped = ", ".join(f"{count:,} {reason}" for reason, count in summary["examples"]["droppedByReason"].items())
+    counts = summary["examples"]
+    dropped = ", ".join(f"{count:,} {reason}" for reason, count in counts["droppedByReason"].items())
     split = summary["split"]
     return [
         *(f"- {source['name']}: {source['rows']:,} rows, {source['format']}" for source in data["datasets"]),
-        f"- kept {summary['examples']['kept']:,} of {summary['examples']['read']:,}{f'; left out: {dropped}' if dropped else ''}",
+        f"- kept {counts['kept']:,} of {counts['read']:,}{f'; left out: {dropped}' if dropped else ''}",
         f"- {split['train']:,} to train on, {split['validation']:,} for validation, {split['test']:,} for the comparison",
         f"- personal data: {data['anonymization']}",
         f"- {summary['digest']}",

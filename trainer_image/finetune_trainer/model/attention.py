@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
@@ -84,9 +85,7 @@ def _varlen_available(query: torch.Tensor) -> bool:
     """Whether torch has the variable-length kernel (2.10 and later) and takes this precision."""
     if query.dtype not in (torch.bfloat16, torch.float16):
         return False
-    try:
-        import torch.nn.attention.varlen  # noqa: F401
-    except ImportError:
+    if find_spec("torch.nn.attention.varlen") is None:
         log.warning("this torch has no variable-length attention; documents are attended to one by one, which is slower")
         return False
     return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -110,10 +109,8 @@ def _read(ids: list[int], tokenizer: Any, stops: Sequence[int]) -> Answer:
 
 def without_template(prompts: Sequence[str]) -> list[str]:
     """Prompts without the lines that all of them share at both ends: what people asked, not what the template adds."""
-    if len(prompts) < 2:
-        return list(prompts)
-    head = os.path.commonprefix(list(prompts))
-    head = head[: head.rfind("\n") + 1]
-    tail = os.path.commonprefix([prompt[::-1] for prompt in prompts])[::-1]
-    tail = tail[tail.find("\n") :] if "\n" in tail else ""
-    return [prompt[len(head) : len(prompt) - len(tail)].strip() or prompt for prompt in prompts]
+    lines = [prompt.split("\n") for prompt in prompts]
+    shortest = min(map(len, lines), default=0)
+    head = next((i for i in range(shortest) if len({line[i] for line in lines}) > 1), 0)
+    tail = next((i for i in range(shortest - head) if len({line[-1 - i] for line in lines}) > 1), 0)
+    return ["\n".join(line[head : len(line) - tail]).strip() for line in lines]

@@ -1,0 +1,58 @@
+"""finetune plan: what will happen, with every reason, before anything happens."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from finetune_api.errors import UserError
+from finetune_api.parse import parse_job
+from finetune_api.v1alpha1.status import Phase
+from finetune_cli.commands.selection import add_volumes, add_workspace, workspace_of
+from finetune_cli.console import as_json, print_plan
+from finetune_cli.local import Workspace, localized, take_up
+from finetune_cli.machine import this_machine
+from finetune_cli.manifest import read_manifest
+from finetune_operator.brain.plan import Plan, plan
+from finetune_operator.brain.stages import Stage
+
+
+def add(subparsers: Any) -> None:
+    """Declare the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser("plan", help="show every resolved value with its reason")
+    parser.add_argument("manifest", help="file with a FineTuneJob, or - for standard input")
+    add_workspace(parser)
+    add_volumes(parser)
+    parser.add_argument("--prepare", action="store_true", help="run the prepare stage first, so that steps are known")
+    parser.add_argument("--plain", action="store_true", help="plain lines instead of bars")
+    parser.add_argument("--output", choices=("text", "json"), default="text", help="how to answer (default: text)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the plan for this machine; with what prepare found, if it has run in the workspace."""
+    manifest = read_manifest(arguments.manifest)
+    job = localized(parse_job(manifest.raw), manifest)
+    if arguments.prepare:
+        from finetune_cli.commands.run import carry_out
+
+        job, _ = carry_out(arguments, until=Stage.PREPARE)
+        if job.status.phase is Phase.FAILED:
+            raise UserError(job.status.message or "prepare failed")
+    elif (folder := workspace_of(arguments, job.name)).is_dir():
+        job = take_up(job, Workspace(folder))
+    machine = this_machine(arguments.environment)
+    made = plan(job.spec, job.status.facts, machine, smaller=job.status.restarts.out_of_memory)
+    if arguments.output == "json":
+        sys.stdout.write(as_json(_plain(made)) + "\n")
+    else:
+        print_plan(made, sys.stdout, name=job.name)
+    return 0
+
+
+def _plain(made: Plan) -> dict[str, Any]:
+    value = asdict(made)
+    value["topology"]["world_size"] = made.topology.world_size
+    return value

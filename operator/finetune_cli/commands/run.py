@@ -1,0 +1,106 @@
+"""finetune run: a whole job on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from finetune_api.parse import parse_job
+from finetune_api.v1alpha1.job import FineTuneJob
+from finetune_api.v1alpha1.status import FineTuneJobStatus, Phase
+from finetune_cli.commands.selection import add_volumes, add_workspace, mounts_of, results_of, workspace_of
+from finetune_cli.console import Display, as_json, display, print_result
+from finetune_cli.local import LocalRun, Workspace, forget, localized, take_up
+from finetune_cli.machine import this_machine
+from finetune_cli.manifest import read_manifest
+from finetune_operator.brain.stages import Stage
+
+STOPPED = 130
+_CODES = {Phase.SUCCEEDED: 0, Phase.REJECTED: 3, Phase.FAILED: 1, Phase.SUSPENDED: STOPPED}
+
+
+def add(subparsers: Any) -> None:
+    """Declare the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "run", help="run a job on this machine; run it again to continue where it stopped"
+    )
+    parser.add_argument("manifest", help="file with a FineTuneJob, or - for standard input")
+    add_workspace(parser)
+    add_volumes(parser)
+    parser.add_argument("--fresh", action="store_true", help="forget what the workspace holds and begin anew")
+    parser.add_argument("--plain", action="store_true", help="plain lines instead of bars")
+    parser.add_argument("--output", choices=("text", "json"), default="text", help="how to print the result (default: text)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the job to its end, or until Ctrl-C."""
+    job, workspace = carry_out(arguments, until=None)
+    places = {name: str(place) for name, place in results_of(workspace, _uri(job.status)).items()}
+    if arguments.output == "json":
+        status = job.status.model_dump(mode="json", by_alias=True, exclude_none=True)
+        sys.stdout.write(as_json({"name": job.name, "workspace": str(workspace), "status": status, "paths": places}) + "\n")
+    else:
+        print_result(job.status, places, sys.stdout)
+    return _CODES.get(job.status.phase or Phase.FAILED, 1)
+
+
+def carry_out(arguments: argparse.Namespace, *, until: Stage | None) -> tuple[FineTuneJob, Path]:
+    """Run a job's stages, all or up to one; returns the job with its status, and its workspace.
+
+    Raises: InvalidSpec, or UserError if the workspace cannot be used.
+    """
+    manifest = read_manifest(arguments.manifest)
+    job = localized(parse_job(manifest.raw), manifest)
+    folder = workspace_of(arguments, job.name)
+    if getattr(arguments, "fresh", False):
+        forget(folder)
+    workspace = Workspace(folder)
+    workspace.lock()
+    job = take_up(job, workspace)
+    screen = display(plain=getattr(arguments, "plain", False), clock=arguments.clock)
+    local = LocalRun(
+        job=job,
+        workspace=workspace,
+        machine=this_machine(arguments.environment),
+        mounts=mounts_of(arguments, manifest, folder),
+        environment=arguments.environment,
+        clock=arguments.clock,
+        say=screen.say,
+        show=screen.show,
+        until=until,
+    )
+    try:
+        with _stopping_gently(local, screen):
+            return local.run(), folder
+    finally:
+        screen.close()
+
+
+@contextmanager
+def _stopping_gently(local: LocalRun, screen: Display) -> Iterator[None]:
+    """Ctrl-C, and the signals of a closing session, save before they stop; a second one stops at once."""
+
+    def stop(*_: Any) -> None:
+        if local.request_stop() == 1:
+            screen.note(
+                "Stopping: a checkpoint is written at the next step."
+                " Ctrl-C again stops at once and loses what came since the last one."
+            )
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _uri(status: FineTuneJobStatus) -> str | None:
+    return status.output.uri if status.output else None

@@ -1,0 +1,76 @@
+"""Arguments that several commands share: which manifest, which workspace, which volumes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from finetune_api.contract.trainer_config import Mounts
+from finetune_api.errors import UserError
+from finetune_cli.manifest import Manifest
+
+DEFAULT_ROOT = Path(".finetune")
+"""Below the current directory: one workspace per job."""
+
+
+def add_workspace(parser: argparse.ArgumentParser) -> None:
+    """Declare --workspace."""
+    parser.add_argument("--workspace", type=Path, metavar="DIR", help="where the job keeps its files (default: .finetune/NAME)")
+
+
+def add_volumes(parser: argparse.ArgumentParser) -> None:
+    """Declare --claim and --config-map."""
+    parser.add_argument("--claim", action="append", default=[], metavar="NAME=DIR", help="directory for pvc://NAME/...")
+    parser.add_argument(
+        "--config-map", action="append", default=[], metavar="NAME=DIR", help="directory for configMap://NAME/..."
+    )
+
+
+def workspace_of(arguments: argparse.Namespace, name: str) -> Path:
+    """The workspace that was named, or the usual one of a job."""
+    chosen: Path = arguments.workspace or DEFAULT_ROOT / name
+    return chosen.resolve()
+
+
+def mounts_of(arguments: argparse.Namespace, manifest: Manifest, workspace: Path) -> Mounts:
+    """Directories for claims and config maps; a ConfigMap in the manifest's own file is unpacked into the workspace.
+
+    Raises: UserError if an argument is no NAME=DIR, or the directory is not there.
+    """
+    maps = _pairs(arguments.config_map, "--config-map")
+    for name, data in manifest.config_maps.items():
+        if name not in maps:
+            folder = workspace / "config-maps" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for key, text in data.items():
+                (folder / Path(key).name).write_text(text, encoding="utf-8")
+            maps[name] = str(folder)
+    return Mounts(claims=_pairs(arguments.claim, "--claim"), config_maps=maps)
+
+
+def _pairs(values: Iterable[str], option: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for value in values:
+        name, equals, folder = value.partition("=")
+        if not equals or not name or not folder:
+            raise UserError(f"{option} {value}: NAME=DIR is needed")
+        if not Path(folder).is_dir():
+            raise UserError(f"{option} {value}: there is no directory {folder}")
+        pairs[name] = str(Path(folder).resolve())
+    return pairs
+
+
+def results_of(workspace: Path, status_output: str | None) -> Mapping[str, Path | str]:
+    """Where a person finds what a job left, as far as it is there."""
+    places: dict[str, Path | str] = {
+        "adapter": workspace / "adapter",
+        "model": workspace / "merged",
+        "report": workspace / "reports" / "report.html",
+        "metrics": workspace / "metrics.jsonl",
+        "logs": workspace / "attempts",
+    }
+    found: dict[str, Path | str] = {name: path for name, path in places.items() if isinstance(path, Path) and path.exists()}
+    if status_output:
+        found = {"published": status_output, **found}
+    return found

@@ -1,0 +1,150 @@
+"""Reading manifests exactly as kubectl reads them.
+
+YAML readers differ in what they take for a number or a truth value: PyYAML reads `2e-4` as text and `y` as text, kubectl as
+a number and as true. A manifest that means one thing on a workstation and another in the cluster would be a trap, so the
+rules of kubectl's reader (sigs.k8s.io/yaml) stand here; tests/finetune_cli/test_manifest.py compares with its own answers.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.constructor import ConstructorError
+
+from finetune_api import meta
+from finetune_api.errors import UserError
+
+_TRUE = {"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"}
+_FALSE = {"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"}
+_NULL = {"", "~", "null", "Null", "NULL"}
+_FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+_PLAIN = "!plain"
+_SPECIAL = {".nan", ".inf", "+.inf", "-.inf"}
+
+
+class _KubectlLoader(yaml.SafeLoader):
+    """PyYAML's parser with kubectl's meaning of plain words."""
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
+        """The tag of a node: a plain word gets one of its own, unless it is the merge key."""
+        if kind is yaml.ScalarNode and implicit[0]:
+            return "tag:yaml.org,2002:merge" if value == "<<" else _PLAIN
+        return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]  # PyYAML has no hints here
+
+
+def _plain_word(loader: _KubectlLoader, node: yaml.ScalarNode) -> Any:
+    """Anything without quotes and without a tag."""
+    word = node.value
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    if word in _NULL:
+        return None
+    if word.lower() in _SPECIAL:
+        raise ConstructorError(None, None, f"{word} is no number that JSON knows", node.start_mark)
+    if word[0] not in "+-.0123456789":
+        return word
+    plain = word.replace("_", "")
+    number = _integer(plain)
+    if number is not None:
+        return number
+    if _FLOAT.match(plain):
+        value = float(plain)
+        return value if math.isfinite(value) else word
+    return word
+
+
+def _integer(word: str) -> int | None:
+    """A whole number as Go reads it: 0x, 0b, 0o, and a leading zero for octal."""
+    sign = -1 if word.startswith("-") else 1
+    digits = word.lstrip("+-") if word[:1] in "+-" else word
+    if len(word) - len(digits) > 1 or not digits:
+        return None
+    try:
+        if digits[:2].lower() in ("0x", "0b", "0o"):
+            return sign * int(digits, 0)
+        if len(digits) > 1 and digits[0] == "0":
+            return sign * int(digits, 8)
+        return sign * int(digits) if digits.isdigit() and abs(int(digits)) < 2**64 else None
+    except ValueError:
+        return None
+
+
+def _mapping(loader: _KubectlLoader, node: yaml.MappingNode) -> dict[str, Any]:
+    """A mapping with text keys, each only once: kubectl refuses the second, most readers take the last."""
+    loader.flatten_mapping(node)
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key: Hashable = loader.construct_object(key_node, deep=True)
+        if key is None or isinstance(key, dict | list):
+            raise ConstructorError(None, None, "a key must be text", key_node.start_mark)
+        name = str(key).lower() if isinstance(key, bool) else str(key)
+        if name in result:
+            raise ConstructorError(None, None, f'the key "{name}" stands twice in one mapping', key_node.start_mark)
+        result[name] = loader.construct_object(value_node, deep=True)
+    return result
+
+
+def _sequence(loader: _KubectlLoader, node: yaml.SequenceNode) -> list[Any]:
+    return [loader.construct_object(item, deep=True) for item in node.value]
+
+
+_KubectlLoader.add_constructor(_PLAIN, _plain_word)
+_KubectlLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_KubectlLoader.add_constructor("tag:yaml.org,2002:seq", _sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One FineTuneJob as written, with the small data that stands in the same file."""
+
+    source: str
+    """File name for messages."""
+    folder: Path
+    """Where relative file:// paths begin."""
+    raw: dict[str, Any]
+    config_maps: dict[str, dict[str, str]] = field(default_factory=dict)
+    """ConfigMaps of the same file by name, for configMap:// on one machine."""
+
+
+def read_yaml(text: str) -> list[Any]:
+    """All documents of a YAML text as plain JSON types, with kubectl's meaning of words.
+
+    Raises: yaml.YAMLError with the place.
+    """
+    return [document for document in yaml.load_all(text, Loader=_KubectlLoader) if document is not None]
+
+
+def read_manifest(path: str) -> Manifest:
+    """Read the one FineTuneJob of a file; `-` reads standard input.
+
+    Raises: UserError if the file cannot be read, is no YAML, or holds no or several FineTuneJobs.
+    """
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8") from None
+    try:
+        documents = read_yaml(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise UserError(f"{path}{place}: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: {error}") from None
+    jobs = [d for d in documents if isinstance(d, dict) and d.get("kind") == meta.KIND]
+    if not jobs and len(documents) == 1:
+        jobs = documents  # let the validator say what is missing
+    if len(jobs) != 1:
+        raise UserError(f"{path} holds {len(jobs)} FineTuneJobs; one is needed")
+    maps = {d["metadata"]["name"]: d.get("data", {}) for d in documents if isinstance(d, dict) and d.get("kind") == "ConfigMap"}
+    folder = Path.cwd() if path == "-" else Path(path).resolve().parent
+    return Manifest(path, folder, jobs[0], maps)
