@@ -179,6 +179,7 @@ def _attempt_number(folder: Path) -> int:
 
 def _chunks(states: EngineStates) -> Iterator[dict[str, torch.Tensor]]:
     """All states in pieces that fit into memory beside the model. Collective."""
+    states.link()
     chunk: dict[str, torch.Tensor] = {}
     size = 0
     for name in states.names():

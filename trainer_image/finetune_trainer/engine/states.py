@@ -44,6 +44,16 @@ class EngineStates:
         """Names of the trained parameters, the same order on every rank."""
         return list(self.parameters)
 
+    def link(self) -> None:
+        """Have every parameter know where its moments are. To be called before moments are read.
+
+        DeepSpeed 0.19.8 links them once, after the first parameter group has stepped for the first time: the moments of
+        the other groups do not exist yet then, and reading them fails for ever after.
+        """
+        if self._stage in (1, 2):
+            self._engine.optimizer._hp_optimizer_states_linked = False
+            self._engine.optimizer._lazy_init_hp_params_optimizer_state()
+
     def read(self, name: str) -> State:
         """One parameter, gathered. Collective: every rank must ask for the same names in the same order."""
         parameter = self.parameters[name]
@@ -76,8 +86,7 @@ class EngineStates:
             return
         for flat in self._flat_partitions():
             optimizer.optimizer.state[flat] = _empty(flat, step)
-        if self._stage < 3:
-            optimizer._lazy_init_hp_params_optimizer_state()
+        self.link()
 
     def write(self, name: str, state: State) -> None:
         """Put one parameter back, on every rank."""
