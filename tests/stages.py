@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from finetune_api.contract.result import StageResult, decode
 from finetune_api.contract.trainer_config import TrainerConfig
@@ -24,7 +28,7 @@ from finetune_operator.brain.stages import Stage
 STEADY: dict[str, Any] = {"checkpoint_seconds": 0.2, "evaluation_steps": 20, "patience": 0}
 """Many checkpoints and few validations, so that a kill loses little and finds something to continue from."""
 
-TWO_CORES = Machine(cpu_cores=2, memory_gib=16.0, native_bf16=True, local=True)
+TWO_CORES = Machine(cpu_cores=2, memory_gib=16.0, cpu_bf16=True, local=True)
 
 
 def manifest(model: Path, data: list[dict[str, Any]], output: Path, **spec: Any) -> dict[str, Any]:
@@ -90,9 +94,35 @@ def run(config: TrainerConfig, folder: Path, *, timeout: float = 180, **environm
     return ended(start(config, folder, **environment), folder, timeout=timeout)
 
 
+def run_here(config: TrainerConfig, folder: Path, **environment: str) -> Ended:
+    """Run a stage of one process inside this one: the same program without the seconds that imports take."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "job.json"
+    path.write_text(config.model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
+    return run_with(path, config.stage, folder, **environment)
+
+
+def run_with(path: Path, stage: str, folder: Path, **environment: str) -> Ended:
+    """Run a stage inside this process with orders that are on disk already."""
+    from finetune_trainer.__main__ import main
+
+    result, log = folder / "result.json", io.StringIO()
+    result.unlink(missing_ok=True)
+    ours = {"FINETUNE_TERMINATION_LOG": str(result), "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    handler = logging.StreamHandler(log)
+    logging.getLogger().addHandler(handler)
+    try:
+        with mock.patch.dict(os.environ, {**ours, **environment}), contextlib.redirect_stderr(log):
+            code = main([stage, "--config", str(path)])
+    finally:
+        logging.getLogger().removeHandler(handler)
+    said = decode(result.read_text(encoding="utf-8")) if result.is_file() else None
+    return Ended(int(code), said, log.getvalue())
+
+
 def prepare(raw: dict[str, Any], workspace: Path, **environment: str) -> Ended:
     """Run prepare, and keep its result for the orders of the later stages."""
-    end = run(orders(raw, Stage.PREPARE, workspace), workspace / "prepare-1", **environment)
+    end = run_here(orders(raw, Stage.PREPARE, workspace), workspace / "prepare-1", **environment)
     if end.code == 0:
         assert end.result is not None
         (workspace / "prepare-result.json").write_text(end.result.model_dump_json(by_alias=True), encoding="utf-8")

@@ -1,7 +1,7 @@
 """Models of a few hundred kilobytes, made on the spot: real architectures, random weights, a tokenizer of the test's own text.
 
-    tiny_causal_lm(folder)   a Llama of two layers that chats in ChatML
-    tiny_encoder(folder)     a BERT of two layers
+tiny_causal_lm(folder)   a Llama of two layers that chats in ChatML
+tiny_encoder(folder)     a BERT of two layers
 """
 
 from __future__ import annotations

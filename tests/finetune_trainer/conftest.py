@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +8,8 @@ from typing import Any
 import pytest
 
 import stages
-from tiny import SENTENCES, tiny_causal_lm, tiny_encoder
+from rows import chats, write_jsonl
+from tiny import tiny_causal_lm, tiny_encoder
 
 
 @pytest.fixture(scope="session")
@@ -21,29 +20,6 @@ def causal_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_encoder(tmp_path_factory.mktemp("encoder") / "model")
-
-
-def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-def chats(count: int, *, seed: int = 1) -> list[dict[str, Any]]:
-    """Questions and answers of very unequal length, some of them more important than others."""
-    chance = random.Random(seed)
-    rows = []
-    for number in range(count):
-        answer = " ".join(chance.choice(SENTENCES) for _ in range(chance.choice([1, 1, 2, 5])))
-        rows.append(
-            {
-                "prompt": f"{chance.choice(SENTENCES)} ({number})",
-                "completion": answer,
-                "customer": f"c{number % 17}",
-                "importance": chance.choice([0.5, 1.0, 2.0]),
-            }
-        )
-    return rows
 
 
 CHAT_SPEC: dict[str, Any] = {

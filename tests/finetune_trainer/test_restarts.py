@@ -151,9 +151,7 @@ def test_only_the_newest_two_checkpoints_and_the_best_are_kept(trained: Path) ->
     assert len(kept) <= 3
 
 
-def test_a_checkpoint_of_other_data_is_not_continued(
-    chat_manifest: dict[str, Any], trained: Path, tmp_path: Path
-) -> None:
+def test_a_checkpoint_of_other_data_is_not_continued(chat_manifest: dict[str, Any], trained: Path, tmp_path: Path) -> None:
     import shutil
 
     workspace = Path(shutil.copytree(trained, tmp_path / "workspace", symlinks=True))

@@ -30,8 +30,9 @@ from finetune_trainer.data.store import Documents, open_documents
 from finetune_trainer.engine.reporting import ProgressReporter
 from finetune_trainer.evidence.evaluation_report import write_reports
 from finetune_trainer.model import attention
+from finetune_trainer.model.files import load_tokenizer, stop_ids
 from finetune_trainer.model.heads import CausalHead, ClassifierHead, Head
-from finetune_trainer.model.load import load_causal_lm, load_classifier, load_tokenizer, stop_ids
+from finetune_trainer.model.load import load_causal_lm, load_classifier
 from finetune_trainer.model.packing import check_packing
 from finetune_trainer.scoring.compare import Difference, compare, measure, verdict
 from finetune_trainer.scoring.gates import Measured, judge
@@ -151,12 +152,11 @@ class _Evaluation:
                 folder,
                 labels=self.labels,
                 precision=self.orders.precision,
-                attention="sdpa",
                 seed=self.orders.seed,
                 trust_remote_code=trusted,
             )
         else:
-            model = load_causal_lm(folder, precision=self.orders.precision, attention="sdpa", trust_remote_code=trusted)
+            model = load_causal_lm(folder, precision=self.orders.precision, trust_remote_code=trusted)
         if adapter:
             from peft import PeftModel
 
@@ -272,7 +272,7 @@ class _Evaluation:
 @contextmanager
 def _own_attention(head: Head, packed: bool) -> Iterator[None]:
     """Transformers' own attention while answers are written, ours again afterwards."""
-    head.inner.set_attn_implementation("sdpa")
+    head.inner.set_attn_implementation(head.own_attention)
     try:
         yield
     finally:

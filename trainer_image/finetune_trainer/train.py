@@ -47,9 +47,10 @@ from finetune_trainer.engine.schedule import learning_rate
 from finetune_trainer.engine.states import EngineStates
 from finetune_trainer.model import attention
 from finetune_trainer.model.adapters import attach, save_adapter
+from finetune_trainer.model.files import load_tokenizer
 from finetune_trainer.model.fused_lora import fuse_adapters
 from finetune_trainer.model.heads import CausalHead, ClassifierHead, Head
-from finetune_trainer.model.load import DTYPES, load_causal_lm, load_classifier, load_tokenizer
+from finetune_trainer.model.load import DTYPES, load_causal_lm, load_classifier
 from finetune_trainer.model.packing import check_packing
 
 log = logging.getLogger(__name__)
@@ -174,14 +175,11 @@ class Training:
                 self.workspace.model,
                 labels=self.data.labels,
                 precision=orders.precision,
-                attention="sdpa",
                 seed=orders.seed,
                 trust_remote_code=trusted,
             )
         else:
-            model = load_causal_lm(
-                self.workspace.model, precision=orders.precision, attention="sdpa", trust_remote_code=trusted
-            )
+            model = load_causal_lm(self.workspace.model, precision=orders.precision, trust_remote_code=trusted)
         if orders.gradient_checkpointing:
             _recompute_activations(model)
         if orders.lora is None:

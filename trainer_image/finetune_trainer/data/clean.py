@@ -11,7 +11,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 
 from finetune_api.v1alpha1.data import Clean
 from finetune_trainer.data.formats import Example, UnusableRow
@@ -22,9 +21,12 @@ _LINE_ENDS = re.compile(r"\r\n?|\u2028|\u2029|\x85")
 _BLANKS_AT_END = re.compile(r"[ \t\u00a0]+(?=\n|\Z)")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 _SKIPPED_TAGS = frozenset({"script", "style", "head", "template"})
+_LINE_TAGS = frozenset(["br", "li", "tr", "div", "dt", "dd"])
+"""Begin a line."""
 _BLOCK_TAGS = frozenset(
-    ["p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "section", "article", "pre"]
+    ["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "table", "section", "article", "pre", "blockquote"]
 )
+"""Stand apart from what is before and after."""
 
 
 def normal_unicode(text: str) -> str:
@@ -47,31 +49,24 @@ def without_html(text: str) -> str:
     """Plain text of HTML: blocks begin new lines, scripts and styles are dropped, entities become characters."""
     if "<" not in text and "&" not in text:
         return text
-    parser = _TextOfHtml()
-    parser.feed(text)
-    parser.close()
-    return "".join(parser.parts)
+    from lxml import etree, html
 
-
-class _TextOfHtml(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._skipped = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._skipped += tag in _SKIPPED_TAGS
-        if tag in _BLOCK_TAGS:
-            self.parts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._skipped = max(0, self._skipped - (tag in _SKIPPED_TAGS))
-        if tag in _BLOCK_TAGS:
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._skipped:
-            self.parts.append(data)
+    # libxml2, because the standard library's parser takes quadratic time on text full of half-open tags.
+    parser = html.HTMLParser(no_network=True, remove_comments=True, remove_pis=True, encoding="utf-8")
+    try:
+        root = html.document_fromstring(text.encode("utf-8", "ignore"), parser=parser)
+    except etree.ParserError:  # nothing but markup
+        return ""
+    parts: list[str] = []
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        skipped = element.tag in _SKIPPED_TAGS
+        if element.tag in _BLOCK_TAGS or (event == "start" and element.tag in _LINE_TAGS):
+            parts.append("\n")
+        if event == "start" and element.text and not skipped:
+            parts.append(element.text)
+        if event == "end" and element.tail:
+            parts.append(element.tail)
+    return "".join(parts)
 
 
 class Cleaner:

@@ -57,7 +57,7 @@ class Ingest:
     """
 
     def __init__(self, config: TrainerConfig, workspace: Workspace, scratch: Path) -> None:
-        from finetune_trainer.model.load import check_vocabulary, load_config, load_tokenizer, stop_ids
+        from finetune_trainer.model.files import check_vocabulary, context_length, load_config, load_tokenizer, stop_ids
 
         assert config.prepare is not None
         folder, said = workspace.model, config.model
@@ -71,8 +71,6 @@ class Ingest:
         self.model_config = load_config(folder, trust_remote_code=said.trust_remote_code)
         self.tokenizer = load_tokenizer(folder, trust_remote_code=said.trust_remote_code)
         check_vocabulary(self.model_config, self.tokenizer)
-        from finetune_trainer.model.facts import context_length
-
         self.context_length = context_length(self.model_config)
         self.classification = self.task == "classification"
         self.cleaner = Cleaner(self.settings.clean)

@@ -21,6 +21,8 @@ from finetune_trainer.sources import DataFile
 MAX_LINE_CHARACTERS = 64 * 2**20
 _CHUNK = 1 << 20
 _PARQUET_BATCH = 1024
+_LONGEST_TOKEN = 16
+"""A word or an escape of JSON is no longer, so an error further from the end of a chunk is no cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,10 @@ def _decompressed(path: Path, head: bytes) -> IO[bytes]:
     if head[:2] == b"\x1f\x8b":
         return cast(IO[bytes], gzip.open(path, "rb"))
     if head == b"\x28\xb5\x2f\xfd":
-        import zstandard
+        import pyarrow
 
-        return cast(IO[bytes], zstandard.open(path, "rb"))
+        # Not the zstandard package: its reader takes a file that is cut short for one that ends there.
+        return cast(IO[bytes], pyarrow.CompressedInputStream(pyarrow.OSFile(str(path)), "zstd"))
     return path.open("rb")
 
 
@@ -161,7 +164,8 @@ def _json_array(stream: IO[bytes]) -> Iterator[Row | BrokenRow]:
                 try:
                     value, end = decoder.raw_decode(buffer, position)
                 except json.JSONDecodeError as error:
-                    if len(buffer) - position > MAX_LINE_CHARACTERS or (error.pos < len(buffer) - _CHUNK):
+                    cut = error.msg.startswith("Unterminated string") or error.pos >= len(buffer) - _LONGEST_TOKEN
+                    if not cut or len(buffer) - position > MAX_LINE_CHARACTERS:
                         yield BrokenRow(line, f"broken JSON in the array: {error.msg}")
                         return
                     break  # the object goes on in the next chunk
@@ -173,11 +177,21 @@ def _json_array(stream: IO[bytes]) -> Iterator[Row | BrokenRow]:
             buffer = buffer[position:]
             if ended:
                 return
-        yield BrokenRow(line, "the JSON array is not closed; the file is cut short or broken here")
+        yield BrokenRow(line, _end_of_array(buffer, decoder))
     except UnicodeDecodeError:
         yield BrokenRow(line, "the file is not UTF-8")
     except RecursionError:
         yield BrokenRow(line, "JSON nested too deeply")
+
+
+def _end_of_array(rest: str, decoder: json.JSONDecoder) -> str:
+    """Why an array has no end: the last object is broken, or the file is cut short."""
+    try:
+        decoder.raw_decode(rest.lstrip())
+    except json.JSONDecodeError as error:
+        if rest.strip() and error.pos < len(rest.strip()) and not error.msg.startswith("Unterminated"):
+            return f"broken JSON in the array: {error.msg}"
+    return "the JSON array is not closed; the file is cut short here"
 
 
 # ---------------------------------------------------------------- CSV

@@ -17,6 +17,7 @@ from transformers import AttentionInterface, AutoModel, AutoModelForCausalLM, Pr
 
 from finetune_api.contract.facts import ActivationBytes, Family, MachineFacts, ModelFacts
 from finetune_api.errors import UserError
+from finetune_trainer.model.files import context_length
 
 log = logging.getLogger(__name__)
 
@@ -102,15 +103,6 @@ def model_facts(config: PretrainedConfig, *, revision: str | None, digest: str, 
         activation_bytes_per_token=_activation_bytes(config, family),
         template_digest=template_digest,
     )
-
-
-def context_length(config: PretrainedConfig) -> int:
-    """Most positions the model can take, in tokens."""
-    positions = getattr(config, "max_position_embeddings", None) or 2048
-    # RoBERTa-class models count positions from padding_idx + 1.
-    if config.model_type in ("roberta", "xlm-roberta", "camembert", "longformer"):
-        positions -= (config.pad_token_id or 0) + 1
-    return int(positions)
 
 
 def _build(config: PretrainedConfig, family: Family) -> Any:

@@ -36,6 +36,8 @@ class Head(torch.nn.Module, ABC):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
+        self.own_attention: str = self.inner.config._attn_implementation
+        """Name of transformers' own attention for this model: not every architecture has the same one."""
 
     @property
     def inner(self) -> PreTrainedModel:

@@ -17,7 +17,8 @@ from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import FinetuneError
 from finetune_trainer.data.store import open_documents
 from finetune_trainer.engine.batch import micro_batch
-from finetune_trainer.model.load import DTYPES, load_causal_lm, load_classifier, load_tokenizer
+from finetune_trainer.model.files import load_tokenizer
+from finetune_trainer.model.load import DTYPES, load_causal_lm, load_classifier
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +55,8 @@ def _load(config: TrainerConfig, workspace: Workspace, folder: Path, precision: 
     trusted = config.model.trust_remote_code
     if config.task == "classification":
         labels = json.loads((workspace.data / "manifest.json").read_text(encoding="utf-8"))["labels"]
-        return load_classifier(folder, labels=labels, precision=precision, attention="sdpa", seed=0, trust_remote_code=trusted)
-    return load_causal_lm(folder, precision=precision, attention="sdpa", trust_remote_code=trusted)
+        return load_classifier(folder, labels=labels, precision=precision, seed=0, trust_remote_code=trusted)
+    return load_causal_lm(folder, precision=precision, trust_remote_code=trusted)
 
 
 @torch.no_grad()

@@ -1,0 +1,336 @@
+"""prepare: what comes out of good data, and the sentence that each kind of bad input ends in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import stages
+from finetune_api.contract.result import StageError
+from finetune_trainer.data.store import open_documents
+from rows import chats, write_jsonl
+
+GOOD = chats(60)
+
+
+@pytest.fixture
+def job(causal_lm: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """A job over rows that the test writes."""
+
+    def make(rows: Any, *, name: str = "tickets.jsonl", dataset: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+        file = tmp_path / "data" / name
+        file.parent.mkdir(exist_ok=True)
+        if isinstance(rows, bytes):
+            file.write_bytes(rows)
+        else:
+            write_jsonl(file, rows)
+        datasets = [{"name": "tickets", "uri": f"file://{file}", **(dataset or {})}]
+        preparation = {"maxLength": 200, **spec.pop("preparation", {})}
+        return stages.manifest(causal_lm, datasets, tmp_path / "out", preparation=preparation, **spec)
+
+    return make
+
+
+def error_of(end: stages.Ended) -> StageError:
+    assert end.result is not None, end.log
+    assert end.result.error is not None
+    return end.result.error
+
+
+def refused(raw: dict[str, Any], workspace: Path, code: int, **environment: str) -> StageError:
+    """Run prepare on bad input: an error, no traceback, nothing that looks whole."""
+    end = stages.prepare(raw, workspace, **environment)
+    assert end.code == code, end.log
+    assert "Traceback" not in end.log
+    assert not (workspace / "data").exists()
+    return error_of(end)
+
+
+# ---------------------------------------------------------------- good input
+
+
+def test_the_tokens_of_an_example_are_its_conversation_with_loss_on_the_answer_alone(prepared: Path, causal_lm: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(causal_lm)
+    data = open_documents(prepared / "data/train")
+    asked = {row["prompt"]: row["completion"] for row in chats(120)}
+    for index in range(len(data)):
+        ids, mask = data.ids(index), data.mask(index)
+        prompt, answer = tokenizer.decode(ids[~mask]), tokenizer.decode(ids[mask])
+        question = prompt.removeprefix("<|im_start|>user\n").removesuffix("<|im_end|>\n<|im_start|>assistant\n")
+        assert answer == asked[question] + "<|im_end|>"
+        assert data.examples["prompt"][index] == (~mask).sum()
+
+
+def test_groups_stay_together_and_weights_reach_the_examples(prepared: Path) -> None:
+    splits = {name: open_documents(prepared / "data" / name) for name in ("train", "validation", "test")}
+    groups = {name: set(d.examples["group"].tolist()) for name, d in splits.items()}
+    assert not groups["train"] & groups["test"]
+    assert not groups["train"] & groups["validation"]
+    assert not groups["validation"] & groups["test"]
+    assert set(splits["train"].examples["weight"].tolist()) == {0.5, 1.0, 2.0}
+    assert sum(map(len, splits.values())) == 120
+
+
+def test_the_data_report_accounts_for_every_row(job: Any, tmp_path: Path) -> None:
+    rows = [*GOOD, GOOD[0], {"prompt": "x", "completion": "y<|im_end|>"}, {"prompt": "long", "completion": "word " * 400}]
+    end = stages.prepare(
+        job(rows, preparation={"weighting": {"rules": [{"field": "customer", "equals": "c3", "weight": 0}]}}), tmp_path / "w"
+    )
+    assert end.code == 0, end.log
+    report = json.loads((tmp_path / "w/reports/data.json").read_text())
+    counts = report["summary"]["examples"]
+    dropped = counts["droppedByReason"]
+    zero = sum(row["customer"] == "c3" for row in GOOD)
+    assert dropped == {
+        "duplicate": 1,
+        "holds a control token of the model": 1,
+        "too_long": 1,
+        "weight_zero": dropped["weight_zero"],
+    }
+    assert 0 < dropped["weight_zero"] <= zero
+    assert counts["read"] == 63 == counts["kept"] + sum(dropped.values())
+    assert sum(split["examples"] for split in report["splits"].values()) == counts["kept"]
+    text = json.dumps(report)
+    assert "invoice" not in text, "a report holds no content"
+    assert "personal data was not looked for" in report["anonymization"]
+
+
+def test_the_same_data_gives_the_same_digest_and_other_data_another_one(job: Any, tmp_path: Path) -> None:
+    digests = []
+    for number, rows in enumerate([GOOD, GOOD, [{**GOOD[0], "completion": "Changed."}, *GOOD[1:]]]):
+        end = stages.prepare(job(rows), tmp_path / f"w{number}")
+        assert end.result is not None
+        assert end.result.data is not None
+        digests.append(end.result.data.digest)
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_facts_tell_the_plan_what_it_needs_to_know(prepared: Path) -> None:
+    result = json.loads((prepared / "prepare-result.json").read_text())
+    data, model = result["data"], result["model"]
+    train = open_documents(prepared / "data/train")
+    assert data["train"]["examples"] == len(train)
+    assert data["train"]["tokens"] == int(train.lengths.sum())
+    assert data["train"]["squaredTokens"] == int((train.lengths**2).sum())
+    # A Llama of 2 layers and width 64: counted by hand.
+    attention = 64 * 64 * 2 + 64 * 32 * 2
+    assert model["parameters"] == 2 * model["vocabulary"] * 64 + 2 * (attention + 3 * 64 * 160 + 2 * 64) + 64
+    assert model["loraSizes"] == 2 * (2 * (64 + 64) + 2 * (64 + 32) + 3 * (64 + 160))
+    assert result["machine"]["gflopsFp32"] > 0
+
+
+def test_running_text_is_cut_into_pieces_and_all_of_it_has_loss(job: Any, tmp_path: Path) -> None:
+    raw = job([{"text": " ".join(f"word{n}" for n in range(300))}, *({"text": f"Text {n}."} for n in range(40))])
+    end = stages.prepare(raw, tmp_path / "w")
+    assert end.code == 0, end.log
+    splits = [open_documents(tmp_path / "w/data" / name) for name in ("train", "validation", "test")]
+    assert max(int(d.lengths.max()) for d in splits) == 200
+    for documents in splits:
+        assert (documents.examples["supervised"] == documents.examples["length"] - 1).all()
+
+
+def test_a_classification_set_has_its_labels_in_alphabetical_order(encoder: Path, tmp_path: Path) -> None:
+    rows = [{"text": f"text {n} about {label}", "label": label} for n in range(30) for label in ("zebra", "ant")]
+    file = write_jsonl(tmp_path / "x.jsonl", rows)
+    raw = stages.manifest(
+        encoder, [{"uri": f"file://{file}"}], tmp_path / "out", task="classification", method={"type": "full"}
+    )
+    end = stages.prepare(raw, tmp_path / "w")
+    assert end.code == 0, end.log
+    manifest = json.loads((tmp_path / "w/data/manifest.json").read_text())
+    assert manifest["labels"] == ["ant", "zebra"]
+    train = open_documents(tmp_path / "w/data/train")
+    assert set(train.examples["label"].tolist()) == {0, 1}
+    assert set(np.asarray(train.tokens[train.examples["offset"]])) == {2}, "each text begins with [CLS]"
+
+
+# ---------------------------------------------------------------- bad data: exit 65 and the place
+
+
+def test_broken_json_names_file_and_line(job: Any, tmp_path: Path) -> None:
+    lines = [json.dumps(row).encode() for row in GOOD]
+    lines[41] = lines[41][:-7]
+    error = refused(job(b"\n".join(lines)), tmp_path / "w", 65)
+    assert 'spec.datasets[0] "tickets": tickets.jsonl line 42 broken JSON at column' in error.message
+    assert error.error_class == "DataError"
+
+
+def test_a_field_that_some_rows_lack_is_named_with_their_number(job: Any, tmp_path: Path) -> None:
+    rows = [dict(row) for row in GOOD]
+    for number in (10, 20, 30):
+        del rows[number]["completion"]
+    error = refused(job(rows), tmp_path / "w", 65)
+    assert 'tickets.jsonl line 11 has no field "completion" (3 of 60 rows)' in error.message
+    assert "Map it with spec.datasets[0].fields" in error.message
+
+
+def test_rows_of_another_format_are_named_at_the_first_that_differs(job: Any, tmp_path: Path) -> None:
+    rows = [*GOOD, {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}]
+    error = refused(job(rows), tmp_path / "w", 65)
+    assert 'line 61 has no field "prompt" (1 of 61 rows)' in error.message
+
+
+def test_all_problems_are_told_at_once(job: Any, tmp_path: Path) -> None:
+    content = b"\n".join(
+        [*(json.dumps(row).encode() for row in GOOD), b"{", b'{"prompt": "a"}', b'{"prompt": "a", "completion": ""}']
+    )
+    error = refused(job(content), tmp_path / "w", 65)
+    assert [line.split('"tickets": ')[1].split(" ")[2] for line in error.message.splitlines()] == ["61", "62", "63"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "tickets.jsonl is empty"),
+        (b"\n\n", "tickets.jsonl is empty"),
+        (b'{"prompt": "\xff", "completion": "x"}', "line 1 byte 13 of the line is not UTF-8"),
+        (b'{"a": 1, "b": 2}', "line 1 has the fields a, b, which fit no format of the task chat"),
+        (b"PAR1 but not really", "no Parquet file that can be read"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(content: bytes, message: str, job: Any, tmp_path: Path) -> None:
+    assert message in refused(job(content), tmp_path / "w", 65).message
+
+
+def test_rows_that_are_all_too_long_say_how_long_they_are(job: Any, tmp_path: Path) -> None:
+    rows = [{"prompt": f"q{n}", "completion": "word " * 300} for n in range(20)]
+    error = refused(job(rows), tmp_path / "w", 65)
+    assert "all 20 examples are longer than maxLength (200 tokens); the longest has" in error.message
+    assert error.field == "spec.preparation.maxLength"
+
+
+def test_a_label_that_only_the_test_data_has_is_named(encoder: Path, tmp_path: Path) -> None:
+    train = write_jsonl(tmp_path / "train.jsonl", [{"text": f"t{n}", "label": "ab"[n % 2]} for n in range(40)])
+    test = write_jsonl(tmp_path / "test.jsonl", [{"text": "x", "label": "c"}])
+    datasets = [{"uri": f"file://{train}"}, {"uri": f"file://{test}", "role": "test"}]
+    error = refused(stages.manifest(encoder, datasets, tmp_path / "out", task="classification"), tmp_path / "w", 65)
+    assert 'the label "c" stands in the data of role test, but in no training row' in error.message
+
+
+def test_content_never_reaches_log_or_error(job: Any, tmp_path: Path) -> None:
+    secret = "DE89370400440532013000"
+    rows = [{"prompt": f"my IBAN is {secret}", "completion": 5} for _ in range(3)]
+    end = stages.prepare(job(rows, dataset={"format": "prompt_completion"}), tmp_path / "w")
+    assert end.code == 65
+    assert secret not in end.log
+    assert secret not in error_of(end).message
+
+
+# ---------------------------------------------------------------- bad models and orders: exit 64
+
+
+def test_a_model_directory_without_config_says_what_it_must_hold(job: Any, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/weights.bin").write_bytes(b"x")
+    raw = job(GOOD)
+    raw["spec"]["model"]["uri"] = f"file://{tmp_path}/model"
+    error = refused(raw, tmp_path / "w", 64)
+    assert error.field == "spec.model.uri"
+    assert "config.json" in f"{error.message} {error.hint}"
+
+
+def test_a_model_without_chat_template_is_refused_by_field(job: Any, causal_lm: Path, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(causal_lm, tmp_path / "model"))
+    (model / "chat_template.jinja").unlink()
+    raw = job(GOOD)
+    raw["spec"]["model"]["uri"] = f"file://{model}"
+    error = refused(raw, tmp_path / "w", 64)
+    assert error.field == "spec.model.chatTemplate"
+
+
+def test_a_tokenizer_larger_than_the_model_is_refused(job: Any, causal_lm: Path, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    model = Path(shutil.copytree(causal_lm, tmp_path / "model"))
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer.add_tokens(["<new>"])
+    tokenizer.save_pretrained(model)
+    raw = job(GOOD)
+    raw["spec"]["model"]["uri"] = f"file://{model}"
+    size = len(tokenizer)
+    assert f"{size} tokens but the model only {size - 1} rows" in refused(raw, tmp_path / "w", 64).message
+
+
+def test_a_file_that_is_no_gguf_is_refused(job: Any, tmp_path: Path) -> None:
+    (tmp_path / "x.gguf").write_bytes(b"GGUF nonsense")
+    raw = job(GOOD)
+    raw["spec"]["model"]["uri"] = f"file://{tmp_path}/x.gguf"
+    error = refused(raw, tmp_path / "w", 64)
+    assert "x.gguf is no GGUF model that can be converted" in error.message
+
+
+def test_an_encoder_is_refused_for_chat_before_anything_is_trained(encoder: Path, job: Any, tmp_path: Path) -> None:
+    raw = job(GOOD)
+    raw["spec"]["model"]["uri"] = f"file://{encoder}"
+    error = refused(raw, tmp_path / "w", 64)
+    assert error.field == "spec.model.chatTemplate"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": "v9"}, "is of version 'v9'; this trainer reads v1alpha1"),
+        ({"surprise": 1}, "surprise: unknown field"),
+        ({"prepare": None}, "has no block prepare"),
+        ({"stage": "publish"}, "has no block publish"),
+    ],
+)
+def test_orders_of_another_version_or_with_unknown_keys_are_refused(
+    change: dict[str, Any], message: str, job: Any, tmp_path: Path
+) -> None:
+    config = stages.orders(job(GOOD), stages.Stage.PREPARE, tmp_path / "w").model_dump(mode="json", by_alias=True)
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps({**config, **change}))
+    end = stages.run_with(path, "prepare", tmp_path)
+    assert end.code == 64, end.log
+    assert message in error_of(end).message
+    assert "Traceback" not in end.log
+
+
+# ---------------------------------------------------------------- bad disks
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Any:
+    """A file system of 300 KB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"mounting needs root: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def run_on(disk: Path, raw: dict[str, Any], tmp_path: Path) -> stages.Ended:
+    config = stages.orders(raw, stages.Stage.PREPARE, disk / "workspace")
+    return stages.run_here(config, tmp_path / "elsewhere")
+
+
+def test_a_full_disk_names_the_workspace_and_leaves_nothing_that_looks_whole(
+    small_disk: Path, job: Any, tmp_path: Path
+) -> None:
+    end = run_on(small_disk, job(chats(4000)), tmp_path)
+    assert end.code == 64, end.log
+    error = error_of(end)
+    assert error.field == "spec.workspace.size"
+    assert "Traceback" not in end.log
+    assert not (small_disk / "workspace/data").exists()
+
+
+def test_a_read_only_workspace_is_said_to_be_one(small_disk: Path, job: Any, tmp_path: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    end = run_on(small_disk, job(GOOD), tmp_path)
+    assert end.code == 64, end.log
+    error = error_of(end)
+    assert error.field == "spec.workspace"
+    assert "Traceback" not in end.log
