@@ -68,10 +68,11 @@ class Model(BaseModel):
     """Base of all parts of the resource: camelCase outside, frozen, unknown fields ignored.
 
     Unknown fields are ignored because the server prunes them and an older operator must survive a newer CRD; what a person
-    hands to `finetune` is checked for them in `parse.py`. Field docstrings become the descriptions of `kubectl explain`.
+    hands to `finetune` is checked for them in `parse.py`. Numbers are finite: JSON and the API server know no others.
+    Field docstrings become the descriptions of `kubectl explain`.
     """
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, allow_inf_nan=False)
 
     constraints: ClassVar[tuple[Rule, ...]] = ()
     """Conditions over several fields of this object."""
@@ -132,6 +133,14 @@ def _frozen(name: str, path: str) -> dict[str, str]:
 # ---------------------------------------------------------------- field types
 
 
+def as_server(pattern: str) -> re.Pattern[str]:
+    """A pattern with the API server's meaning (RE2): `$` is the very end, and classes know ASCII alone.
+
+    Python's `$` also matches before a last line end, so a name with one would be valid here and refused there.
+    """
+    return re.compile(re.sub(r"\$$", r"\\Z", pattern), re.ASCII)
+
+
 @dataclass(frozen=True, slots=True)
 class Matching:
     """A string that matches an RE2 pattern, with a sentence that says what that means."""
@@ -140,7 +149,7 @@ class Matching:
     says: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        compiled = re.compile(self.pattern)
+        compiled = as_server(self.pattern)
 
         def check(value: str) -> str:
             if not compiled.search(value):
@@ -216,16 +225,24 @@ class QuantityMarker:
     pattern: ClassVar[str] = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        written = as_server(self.pattern)
+
         def check(value: Any) -> int | str:
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-            if whole or (isinstance(value, str) and re.match(self.pattern, value)):
+            if whole or (isinstance(value, str) and written.search(value)):
                 return value if isinstance(value, str) else int(value)
             raise PydanticCustomError("not_quantity", "must be a quantity such as 4, 500m or 16Gi")
 
         return core_schema.no_info_plain_validator_function(check)
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"x-kubernetes-int-or-string": True, "pattern": self.pattern}
+        return {
+            "x-kubernetes-int-or-string": True,
+            "pattern": self.pattern,  # speaks of texts alone
+            "x-kubernetes-validations": [
+                {"rule": "type(self) == int ? self >= 0 : true", "message": "must be a quantity such as 4, 500m or 16Gi"}
+            ],
+        }
 
 
 Quantity = Annotated[int | str, QuantityMarker()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -47,6 +48,9 @@ SYNONYMS = {
 }
 """Names from PEFT, TrainingArguments and hosted services, and what they are called here."""
 
+_NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", re.IGNORECASE)
+_TRUTH = re.compile(r"true|false|yes|no|on|off", re.IGNORECASE)
+
 
 def parse_job(raw: Any) -> FineTuneJob:
     """Read a manifest as a person wrote it: strictly, reporting every problem.
@@ -60,17 +64,37 @@ def parse_job(raw: Any) -> FineTuneJob:
 
     if not isinstance(raw, dict):
         raise InvalidSpec([Problem("", f"a manifest is a mapping, not {_kind(raw)}")])
+    raw = without_nulls(FineTuneJob, raw)
     problems = unknown_fields(FineTuneJob, raw, "")
     job: FineTuneJob | None = None
     try:
         # JSON mode, strictly: a number in quotes is text, as for the API server, while enums and times are read from text.
         job = FineTuneJob.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
-        problems += problems_of(error, raw, "")
+        unknown = {problem.field for problem in problems}
+        problems += [problem for problem in problems_of(error, raw, "") if problem.field not in unknown]
     problems += broken_rules(FineTuneJob, raw, "")
     if problems or job is None:
         raise InvalidSpec(sorted(problems, key=lambda problem: _order(problem.field, raw)))
     return job
+
+
+def without_nulls(model: type[BaseModel], raw: Any) -> Any:
+    """`raw` as the API server takes it: a known field with an explicit null counts as left out.
+
+    So a block whose lines are all commented out gets its defaults. Raw parts keep their nulls.
+    """
+    if not isinstance(raw, dict):
+        return raw
+    known = {field.alias or name: field for name, field in model.model_fields.items()}
+    kept = {key: value for key, value in raw.items() if value is not None or key not in known}
+    for key in kept.keys() & known.keys():
+        for part, is_list in _models_in(known[key]):
+            if is_list and isinstance(kept[key], list):
+                kept[key] = [without_nulls(part, item) for item in kept[key]]
+            elif not is_list:
+                kept[key] = without_nulls(part, kept[key])
+    return kept
 
 
 def unknown_fields(model: type[BaseModel], raw: Any, path: str) -> list[Problem]:
@@ -130,6 +154,8 @@ def problems_of(error: ValidationError, raw: Any, path: str) -> list[Problem]:
     seen: dict[str, Problem] = {}
     for detail in error.errors(include_url=False):
         place, value = _place(detail["loc"], raw, path)
+        if detail["type"] == "too_short" and value:
+            continue  # only because each of its items is broken, which is said already
         seen.setdefault(place, Problem(place, _sentence(detail, value)))
     return list(seen.values())
 
@@ -143,32 +169,37 @@ def _sentence(detail: ErrorDetails, value: Any) -> str:
         case "literal_error" | "enum":
             allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")
             near = difflib.get_close_matches(str(value), allowed.split(", "), 1)
+            if "," not in allowed:
+                return f"must be {allowed}{got}"
             return f"must be one of {allowed}{got}.{f' Did you mean {near[0]}?' if near else ''}".rstrip(".")
         case "greater_than_equal":
-            return f"must be at least {context['ge']}{got}"
+            return f"must be at least {_bound(context['ge'])}{got}"
         case "greater_than":
-            return f"must be greater than {context['gt']}{got}"
+            return f"must be greater than {_bound(context['gt'])}{got}"
         case "less_than_equal":
-            return f"must be at most {context['le']}{got}"
+            return f"must be at most {_bound(context['le'])}{got}"
         case "less_than":
-            return f"must be less than {context['lt']}{got}"
+            return f"must be less than {_bound(context['lt'])}{got}"
         case "string_too_short" | "too_short":
-            return f"must not be empty{got}" if context["min_length"] == 1 else f"is too short{got}"
+            return "must not be empty" if context["min_length"] == 1 else f"is too short{got}"
         case "string_too_long" | "too_long":
             return f"is too long: at most {context['max_length']}"
         case "string_type":
             return f"must be text{got}{'; put it in quotes' if isinstance(value, int | float | bool) else ''}"
         case "int_type" | "int_from_float" | "int_parsing":
-            return f"must be a whole number{got}"
+            return f"must be a whole number{got}{_quoted(value, _NUMBER)}"
         case "float_type" | "float_parsing":
-            return f"must be a number{got}{'; leave it out to have it chosen' if value == 'auto' else ''}"
+            chosen = "; leave it out to have it chosen" if value == "auto" else ""
+            return f"must be a number{got}{chosen}{_quoted(value, _NUMBER)}"
         case "bool_type" | "bool_parsing":
-            return f"must be true or false{got}"
+            return f"must be true or false{got}{_quoted(value, _TRUTH)}"
         case "tuple_type" | "list_type":
             return f"must be a list{got}"
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"must be a mapping{got}"
-        case "not_auto" | "not_matching" | "not_quantity":
+        case "not_auto":
+            return f"{detail['msg']}{got}{_quoted(value, _NUMBER)}"
+        case "not_matching" | "not_quantity":
             return f"{detail['msg']}{got}"
         case _:
             return f"{detail['msg'][0].lower()}{detail['msg'][1:]}{got}"
@@ -190,16 +221,24 @@ def _place(loc: tuple[int | str, ...], raw: Any, path: str) -> tuple[str, Any]:
 
 
 def _submodels(field: FieldInfo, value: Any, path: str) -> Iterator[tuple[type[BaseModel], Any, str]]:
-    """The models inside one field: itself, the items of a list, the values of a mapping."""
+    """The models inside one field with what stands there: itself, or the items of a list."""
+    for part, is_list in _models_in(field):
+        if not is_list:
+            yield part, value, path
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                yield part, item, f"{path}[{index}]"
+
+
+def _models_in(field: FieldInfo) -> Iterator[tuple[type[BaseModel], bool]]:
+    """The models of which a field is made, and whether it is a list of them."""
     for annotation in _alternatives(field.annotation):
-        origin = get_origin(annotation)
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield annotation, value, path
-        elif origin in (tuple, list) and isinstance(value, list):
+            yield annotation, False
+        elif get_origin(annotation) in (tuple, list):
             for inner in _alternatives(get_args(annotation)[0]):
                 if isinstance(inner, type) and issubclass(inner, BaseModel):
-                    for index, item in enumerate(value):
-                        yield inner, item, f"{path}[{index}]"
+                    yield inner, True
 
 
 def _alternatives(annotation: Any) -> Iterator[Any]:
@@ -234,6 +273,15 @@ def _order(field: str, raw: dict[str, Any]) -> tuple[int, ...]:
             order.append(keys.index(part) if part in value else len(keys))
             value = value.get(part)
     return tuple(order)
+
+
+def _quoted(value: Any, meant: re.Pattern[str]) -> str:
+    """What to do where quotes made a text of it."""
+    return "; remove the quotes" if isinstance(value, str) and meant.fullmatch(value) else ""
+
+
+def _bound(value: float) -> str:
+    return f"{value:.0f}" if float(value).is_integer() else str(value)
 
 
 def _show(value: Any) -> str:

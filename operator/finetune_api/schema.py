@@ -8,6 +8,7 @@ tried on Kubernetes 1.36.
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,6 +22,7 @@ _KEPT = {
 }  # fmt: skip
 _DROPPED = {"title", "examples", "deprecated"}
 _FORMATS = {"date-time"}
+_NOT_RE2 = re.compile(r"\(\?(?!:)|\\[1-9Z]")
 _READING_ORDER = ("description", "type", "default", "enum")
 
 
@@ -108,7 +110,8 @@ def _items(node: Schema, definitions: Schema, path: str, seen: tuple[str, ...], 
 
 
 def _has_default(node: Schema) -> bool:
-    return any("default" in inner or _has_default(inner) for inner in node.get("properties", {}).values())
+    below = [*node.get("properties", {}).values(), *([node["additionalProperties"]] if "additionalProperties" in node else [])]
+    return any("default" in inner or _has_default(inner) for inner in below)
 
 
 def _checked(node: Schema, path: str) -> Schema:
@@ -117,8 +120,8 @@ def _checked(node: Schema, path: str) -> Schema:
         raise SchemaError(f"{path}: unsupported {', '.join(sorted(unsupported))}")
     if node.get("format") not in {None, *_FORMATS}:
         raise SchemaError(f"{path}: format {node['format']!r} means something else to Kubernetes")
-    if "(?" in node.get("pattern", "").replace("(?:", ""):
-        raise SchemaError(f"{path}: a pattern must be RE2: no lookahead, no named groups")
+    if _NOT_RE2.search(node.get("pattern", "")):
+        raise SchemaError(f"{path}: a pattern must be RE2: no lookahead, no named groups, no backward references, no \\Z")
     if "type" not in node and "x-kubernetes-int-or-string" not in node:
         raise SchemaError(f"{path}: without a type a rule could not read it; use dict[str, Any] for raw parts")
     if "description" in node:

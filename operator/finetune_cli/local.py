@@ -8,7 +8,6 @@ run that was killed is continued by running again, and two runs of one workspace
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import secrets
 import shutil
@@ -95,9 +94,7 @@ class Workspace:
 
     def load(self) -> FineTuneJob | None:
         """The job as it was left; None in a new workspace."""
-        if not self.state.is_file():
-            return None
-        return FineTuneJob.model_validate_json(self.state.read_text(encoding="utf-8"))
+        return _read_state(self.state)
 
     def save(self, job: FineTuneJob) -> None:
         """Keep manifest and status, in one rename."""
@@ -322,7 +319,7 @@ class LocalRun:
             AttemptState.ENDED,
             started_at=attempt.started_at,
             finished_at=self.clock(),
-            exit=Exit(ExitCode.DONE, result=result) if done else Exit(None, ExitReason.VANISHED),
+            exit=Exit(ExitCode.DONE, result=result) if done else Exit(None, ExitReason.VANISHED, result=result),
         )
 
     def _result(self, name: AttemptName) -> StageResult | None:
@@ -405,13 +402,11 @@ def _without_progress(status: FineTuneJobStatus) -> FineTuneJobStatus:
 
 
 def forget(workspace: Path) -> None:
-    """Remove what an earlier job left in a workspace, but nothing that a workspace does not hold.
+    """Remove what an earlier job left in a workspace, but nothing that a workspace does not hold. The lock must be held.
 
     Raises: UserError if the directory is not a workspace.
     """
-    if not workspace.exists():
-        return
-    if not (workspace / "job.json").is_file() and any(workspace.iterdir()):
+    if not (workspace / "job.json").is_file() and any(path.name != "lock" for path in workspace.iterdir()):
         raise UserError(f"{workspace} is not a workspace of a job, so --fresh does not empty it")
     for path in workspace.iterdir():
         if path.name != "lock":
@@ -423,7 +418,21 @@ def load_status(workspace: Path) -> FineTuneJob:
 
     Raises: UserError if there is none.
     """
+    job = _read_state(workspace / "job.json")
+    if job is None:
+        raise UserError(f"{workspace} holds no job", hint="Name the workspace with --workspace.")
+    return job
+
+
+def _read_state(path: Path) -> FineTuneJob | None:
     try:
-        return FineTuneJob.model_validate(json.loads((workspace / "job.json").read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UserError(f"{workspace} holds no job", hint="Name the workspace with --workspace.") from None
+        return FineTuneJob.model_validate_json(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise UserError(
+            f"{path} is damaged, or of another version of finetune",
+            hint="Begin anew with --fresh, or name another --workspace.",
+        ) from None

@@ -20,17 +20,32 @@ _AMPERE = 8.0
 def this_machine(environment: Mapping[str, str]) -> Machine:
     """Cores, memory and GPUs that this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    gpus = _gpus() if environment.get("CUDA_VISIBLE_DEVICES") != "" else []
-    memory, capability = min(gpus, default=(80.0, _AMPERE))
-    native = capability >= _AMPERE if gpus else _cpu_has_bf16()
+    gpus = visible(_gpus(), environment.get("CUDA_VISIBLE_DEVICES"))
     return Machine(
         cpu_cores=cores,
         memory_gib=_available_memory_gib(),
         gpus=len(gpus),
-        gpu_memory_gib=memory,
-        native_bf16=native,
+        gpu_memory_gib=min((memory for memory, _ in gpus), default=80.0),
+        gpu_bf16=min((capability for _, capability in gpus), default=_AMPERE) >= _AMPERE,
+        cpu_bf16=_cpu_has_bf16(),
         local=True,
     )
+
+
+def visible(gpus: list[tuple[float, float]], said: str | None) -> list[tuple[float, float]]:
+    """The GPUs that CUDA_VISIBLE_DEVICES leaves: numbers up to the first that is none, or as many as it names."""
+    if said is None:
+        return gpus
+    left: list[tuple[float, float]] = []
+    for name in said.split(",") if said.strip() else ():
+        number = name.strip()
+        if not number.isdigit() and not number.startswith(("GPU-", "MIG-")):
+            break
+        index = int(number) if number.isdigit() else len(left)
+        if index >= len(gpus):
+            break
+        left.append(gpus[index])
+    return left
 
 
 def _gpus() -> list[tuple[float, float]]:

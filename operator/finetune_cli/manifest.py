@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ _TRUE = {"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"
 _FALSE = {"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"}
 _NULL = {"", "~", "null", "Null", "NULL"}
 _FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+_WRITTEN_OUT = 1e21
+"""Below this Go writes a float without an exponent, as JSON does in JavaScript."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_OBJECT_NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\Z")
 _PLAIN = "!plain"
 _SPECIAL = {".nan", ".inf", "+.inf", "-.inf"}
 
@@ -37,6 +41,13 @@ class _KubectlLoader(yaml.SafeLoader):
         if kind is yaml.ScalarNode and implicit[0]:
             return "tag:yaml.org,2002:merge" if value == "<<" else _PLAIN
         return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]  # PyYAML has no hints here
+
+    def process_directives(self) -> Any:
+        """`%YAML` and `%TAG`; kubectl knows version 1.1 alone."""
+        found = super().process_directives()  # type: ignore[no-untyped-call]  # as above
+        if self.yaml_version not in (None, (1, 1)):
+            raise ConstructorError(None, None, "kubectl reads YAML 1.1 alone; remove the line %YAML", self.get_mark())
+        return found
 
 
 def _plain_word(loader: _KubectlLoader, node: yaml.ScalarNode) -> Any:
@@ -56,7 +67,10 @@ def _plain_word(loader: _KubectlLoader, node: yaml.ScalarNode) -> Any:
         return number
     if _FLOAT.match(plain):
         value = float(plain)
-        return value if math.isfinite(value) else word
+        if not math.isfinite(value):
+            return word
+        # On the way to the server 1.0 and 1e3 are written as 1 and 1000, so that whole-number fields take them.
+        return int(value) if value.is_integer() and abs(value) < _WRITTEN_OUT else value
     return word
 
 
@@ -71,9 +85,10 @@ def _integer(word: str) -> int | None:
             return sign * int(digits, 0)
         if len(digits) > 1 and digits[0] == "0":
             return sign * int(digits, 8)
-        return sign * int(digits) if digits.isdigit() and abs(int(digits)) < 2**64 else None
+        number = sign * int(digits) if digits.isdigit() else None
     except ValueError:
         return None
+    return number if number is not None and -(2**63) <= number < 2**64 else None
 
 
 def _mapping(loader: _KubectlLoader, node: yaml.MappingNode) -> dict[str, Any]:
@@ -95,9 +110,36 @@ def _sequence(loader: _KubectlLoader, node: yaml.SequenceNode) -> list[Any]:
     return [loader.construct_object(item, deep=True) for item in node.value]
 
 
-_KubectlLoader.add_constructor(_PLAIN, _plain_word)
-_KubectlLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
-_KubectlLoader.add_constructor("tag:yaml.org,2002:seq", _sequence)
+def _text(loader: _KubectlLoader, node: yaml.ScalarNode) -> str:
+    if _SURROGATE.search(node.value):
+        raise ConstructorError(None, None, "an escape such as \\ud83d is half a character", node.start_mark)
+    return str(node.value)
+
+
+def _tagged(*kinds: type) -> Callable[[_KubectlLoader, yaml.ScalarNode], Any]:
+    """A word with an explicit tag, such as `!!int 5`: it must mean by itself what the tag says."""
+
+    def construct(loader: _KubectlLoader, node: yaml.ScalarNode) -> Any:
+        value = _plain_word(loader, node)
+        if type(value) not in kinds:
+            raise ConstructorError(None, None, f"{node.value} is not what its tag says", node.start_mark)
+        return value
+
+    return construct
+
+
+# These and no others: PyYAML's dates, sets and bytes are nothing that JSON could hold.
+_KubectlLoader.yaml_constructors = {
+    _PLAIN: _plain_word,
+    "tag:yaml.org,2002:map": _mapping,
+    "tag:yaml.org,2002:seq": _sequence,
+    "tag:yaml.org,2002:str": _text,
+    "tag:yaml.org,2002:int": _tagged(int),
+    "tag:yaml.org,2002:float": _tagged(int, float),
+    "tag:yaml.org,2002:bool": _tagged(bool),
+    "tag:yaml.org,2002:null": _tagged(type(None)),
+    None: yaml.SafeLoader.construct_undefined,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +187,19 @@ def read_manifest(path: str) -> Manifest:
         jobs = documents  # let the validator say what is missing
     if len(jobs) != 1:
         raise UserError(f"{path} holds {len(jobs)} FineTuneJobs; one is needed")
-    maps = {d["metadata"]["name"]: d.get("data", {}) for d in documents if isinstance(d, dict) and d.get("kind") == "ConfigMap"}
     folder = Path.cwd() if path == "-" else Path(path).resolve().parent
-    return Manifest(path, folder, jobs[0], maps)
+    return Manifest(path, folder, jobs[0], _config_maps(documents, path))
+
+
+def _config_maps(documents: list[Any], source: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for document in documents:
+        if not isinstance(document, dict) or document.get("kind") != "ConfigMap":
+            continue
+        metadata, data = document.get("metadata"), document.get("data") or {}
+        name = metadata.get("name") if isinstance(metadata, dict) else None
+        texts = isinstance(data, dict) and all(isinstance(value, str) for value in data.values())
+        if not isinstance(name, str) or not _OBJECT_NAME.match(name) or not texts:
+            raise UserError(f"{source}: a ConfigMap needs metadata.name, the name of a Kubernetes object, and data of texts")
+        found[name] = data
+    return found

@@ -7,7 +7,6 @@ it in a pod too. Each attempt gets a token of its own, and a report with another
 from __future__ import annotations
 
 import hmac
-import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +17,16 @@ from pydantic import ValidationError
 from finetune_api import meta
 from finetune_api.contract import progress as wire
 from finetune_api.v1alpha1.status import Progress
-from finetune_operator.brain.reports import to_progress
+from finetune_operator.brain.reports import to_progress, whole
+
+
+class _QuietServer(ThreadingHTTPServer):
+    """Says nothing about a client that went away in the middle of a request: the terminal belongs to the run."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A report that was lost costs nothing."""
 
 
 class ProgressServer:
@@ -28,8 +36,7 @@ class ProgressServer:
         self._lock = threading.Lock()
         self._token: str | None = None
         self._newest: wire.TrainerStatus | None = None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _QuietServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._server.serve_forever, name="progress-server", daemon=True).start()
 
     def expect(self, token: str, token_file: Path) -> dict[str, str]:
@@ -54,8 +61,7 @@ class ProgressServer:
         """Step with which the attempt began, if it said so."""
         with self._lock:
             report = self._newest
-        value = report.numbers().get(wire.METRIC_RESUMED_FROM_STEP) if report else None
-        return int(value) if value else None
+        return whole(report.numbers().get(wire.METRIC_RESUMED_FROM_STEP)) or None if report else None
 
     def close(self) -> None:
         """Stop listening."""
@@ -65,11 +71,11 @@ class ProgressServer:
     def _take(self, authorization: str | None, body: bytes) -> int:
         with self._lock:
             token = self._token
-        if token is None or not hmac.compare_digest(authorization or "", f"Bearer {token}"):
+        if token is None or not hmac.compare_digest((authorization or "").encode(), f"Bearer {token}".encode()):
             return 401
         try:
-            report = wire.ProgressReport.model_validate(json.loads(body))
-        except (ValueError, ValidationError):
+            report = wire.ProgressReport.model_validate_json(body)
+        except ValidationError:
             return 422
         with self._lock:
             if self._newest is None or report.trainer_status.last_updated_time >= self._newest.last_updated_time:
@@ -83,8 +89,14 @@ class ProgressServer:
             timeout = 5
 
             def do_POST(self) -> None:  # the base class's name
-                length = int(self.headers.get("Content-Length") or 0)
-                code = 413 if length > wire.MAX_BODY_BYTES else take(self.headers.get("Authorization"), self.rfile.read(length))
+                said = self.headers.get("Content-Length") or "0"
+                length = int(said) if said.isdecimal() else None
+                if length is None:
+                    code = 400
+                elif length > wire.MAX_BODY_BYTES:
+                    code = 413
+                else:
+                    code = take(self.headers.get("Authorization"), self.rfile.read(length))
                 self.send_response(code)
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()

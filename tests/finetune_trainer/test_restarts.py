@@ -138,9 +138,8 @@ def test_a_frozen_rank_is_noticed_and_its_peer_says_that_it_is_not_to_blame(
 
     end = finish(process, workspace, 1, timeout=60)
 
-    # The launcher kills what is still there when it gives up waiting; the watchdog's 75 came first.
     assert "nothing happened for" in end.log
-    assert end.code in (75, 137)
+    assert end.code == 75, "the launcher killed the frozen rank in the end, but nobody else did"
     assert not Path(f"/proc/{frozen}").exists()
 
 

@@ -40,11 +40,15 @@ class _Rank:
     process: subprocess.Popen[bytes]
     result: Path
     ended_at: float | None = None
+    given_up: bool = False
+    """Killed by us, because it did not end by itself after another rank had died."""
 
     @property
     def code(self) -> int | None:
-        """Exit code as a shell gives it: 128 + n for signal n."""
+        """Exit code as a shell gives it: 128 + n for signal n. A rank that we killed only lost a peer."""
         code = self.process.poll()
+        if code is not None and self.given_up:
+            return ExitCode.TRANSIENT
         return code if code is None or code >= 0 else 128 - code
 
 
@@ -135,6 +139,7 @@ def _wait(ranks: list[_Rank]) -> None:
         if first_death is not None and not orderly and now - first_death > _AFTER_A_DEATH_SECONDS:
             for rank in ranks:
                 if rank.process.poll() is None:
+                    rank.given_up = True
                     rank.process.kill()
         time.sleep(_POLL_SECONDS)
 

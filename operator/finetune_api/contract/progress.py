@@ -7,10 +7,9 @@ the API server knows them.
 from __future__ import annotations
 
 import math
-from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from finetune_api.model import Model
 
@@ -29,7 +28,7 @@ class ReportedMetric(Model):
 class TrainerStatus(Model):
     """The newest state of a training process."""
 
-    last_updated_time: datetime
+    last_updated_time: AwareDatetime
     """When it was taken, with time zone."""
     progress_percentage: Annotated[int, Field(ge=0, le=100)] | None = None
     """Share done. 100 is also sent by a run that was stopped: it is never taken for completion."""

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from finetune_api import meta
-from finetune_api.model import DNS_LABEL, JOB_NAME_MAX, Model, ObjectName, Rule, Text, unavailable
+from finetune_api.model import DNS_LABEL, JOB_NAME_MAX, Model, ObjectName, Rule, Text, as_server, unavailable
 from finetune_api.v1alpha1.data import Dataset, ModelSource, Output, Preparation
 from finetune_api.v1alpha1.evaluation import Evaluation, Metric, Task, metrics_of
 from finetune_api.v1alpha1.method import Method
@@ -25,7 +25,7 @@ _METRICS_OF_TASK = f"(self.task == 'classification' ? {_metric_list('classificat
 
 
 def _fits(task: Task, metrics: tuple[Metric, ...]) -> bool:
-    return set(metrics) <= set(metrics_of(task))
+    return set(metrics) <= set(metrics_of("classification" if task == "classification" else "chat"))
 
 
 class FineTuneJobSpec(Model):
@@ -191,6 +191,4 @@ class FineTuneJob(Model):
 
 
 def _is_job_name(name: str | None) -> bool:
-    import re
-
-    return name is not None and len(name) <= JOB_NAME_MAX and re.search(DNS_LABEL, name) is not None
+    return name is not None and len(name) <= JOB_NAME_MAX and as_server(DNS_LABEL).search(name) is not None

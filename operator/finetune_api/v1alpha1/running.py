@@ -11,6 +11,7 @@ from finetune_api.model import Model, ObjectName, Quantity, Rule, Text
 Raw = dict[str, Any]
 """Part of a pod as Kubernetes defines it: passed through unread, or a newer Kubernetes' fields would be lost."""
 
+Seconds = Annotated[int, Field(ge=1, le=2**31 - 1)]
 RawList = Annotated[tuple[Raw, ...], Field(max_length=64)]
 Names = dict[str, str]
 
@@ -110,15 +111,15 @@ class RunPolicy(Model):
     """Stop the job and keep what was reached; false again continues it. May change after creation."""
     max_restarts: Annotated[int, Field(ge=0, le=1000)] = 3
     """Restarts after failures, over all stages. Disruptions (drain, preemption, lost node) are not charged."""
-    active_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
+    active_deadline_seconds: Seconds | None = None
     """Longest time over all stages and attempts, suspension not counted."""
-    startup_deadline_seconds: Annotated[int, Field(ge=1)] = 1800
+    startup_deadline_seconds: Seconds = 1800
     """How long an attempt may be unable to start (image, volume, permission) before the job fails with the reason."""
-    queue_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
+    queue_deadline_seconds: Seconds | None = None
     """How long an attempt may wait for room. Left out: without limit."""
-    stall_timeout_seconds: Annotated[int, Field(ge=1)] = 1800
+    stall_timeout_seconds: Seconds = 1800
     """An attempt that reports no further step for so long is restarted."""
-    ttl_seconds_after_finished: Annotated[int, Field(ge=0)] | None = None
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     """Delete the job so long after its end. May change after creation. A job kept in Git would be created and trained
     again by the next sync."""
 

@@ -72,5 +72,20 @@ class DeepSpeed(Model):
     """ZeRO stage. auto: the lowest whose states fit."""
     offload: Literal["auto", "none", "optimizer", "parameters"] = "auto"
     """What is kept in the host's memory. auto: nothing, unless it does not fit otherwise."""
-    config: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default={})
     """Raw DeepSpeed configuration, merged over ours last; for experts. Batch sizes and accumulation stay ours."""
+
+    constraints: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.offload != 'optimizer' || self.zeroStage != 0",
+            holds=lambda d: d.offload != "optimizer" or d.zero_stage != 0,
+            message="optimizer states are offloaded from ZeRO stage 1 on; use auto, 1, 2 or 3 for zeroStage",
+            field="offload",
+        ),
+        Rule(
+            cel="self.offload != 'parameters' || self.zeroStage == 'auto' || self.zeroStage == 3",
+            holds=lambda d: d.offload != "parameters" or d.zero_stage in ("auto", 3),
+            message="parameters are offloaded in ZeRO stage 3 alone; use auto or 3 for zeroStage",
+            field="offload",
+        ),
+    )

@@ -7,7 +7,6 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from finetune_api.errors import UserError
 from finetune_api.parse import parse_job
 from finetune_api.v1alpha1.status import Phase
 from finetune_cli.commands.selection import add_volumes, add_workspace, workspace_of
@@ -36,11 +35,14 @@ def run(arguments: argparse.Namespace) -> int:
     manifest = read_manifest(arguments.manifest)
     job = localized(parse_job(manifest.raw), manifest)
     if arguments.prepare:
-        from finetune_cli.commands.run import carry_out
+        from finetune_cli.commands.run import STOPPED, carry_out
 
         job, _ = carry_out(arguments, until=Stage.PREPARE)
         if job.status.phase is Phase.FAILED:
-            raise UserError(job.status.message or "prepare failed")
+            sys.stderr.write(f"finetune: {job.status.message or 'prepare failed'}\n")
+            return 1
+        if job.status.phase is Phase.SUSPENDED:
+            return STOPPED
     elif (folder := workspace_of(arguments, job.name)).is_dir():
         job = take_up(job, Workspace(folder))
     machine = this_machine(arguments.environment)

@@ -58,10 +58,10 @@ def carry_out(arguments: argparse.Namespace, *, until: Stage | None) -> tuple[Fi
     manifest = read_manifest(arguments.manifest)
     job = localized(parse_job(manifest.raw), manifest)
     folder = workspace_of(arguments, job.name)
-    if getattr(arguments, "fresh", False):
-        forget(folder)
     workspace = Workspace(folder)
     workspace.lock()
+    if getattr(arguments, "fresh", False):
+        forget(folder)
     job = take_up(job, workspace)
     screen = display(plain=getattr(arguments, "plain", False), clock=arguments.clock)
     local = LocalRun(

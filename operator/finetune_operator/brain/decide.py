@@ -6,17 +6,22 @@ in the observation, and a crash between any two steps of carrying a decision out
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from finetune_api.errors import InvalidSpec
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus
 from finetune_operator.brain import status as say
-from finetune_operator.brain.failures import POLICY, FailureClass, classify, describe, succeeded
-from finetune_operator.brain.observation import AttemptSeen, AttemptState, Observation
+from finetune_operator.brain.failures import POLICY, FailureClass, classify, describe, failure_of, succeeded
+from finetune_operator.brain.observation import AttemptSeen, AttemptState, Exit, ExitReason, Observation
 from finetune_operator.brain.plan import Plan
 from finetune_operator.brain.stages import STAGES, Stage
+
+_AT_ONCE = timedelta(0)
+_ENDING_LIMIT = timedelta(seconds=90)
+"""How much longer than it was given an attempt may take to be gone. On a lost node it would take for ever."""
+_NEVER_SEEN_TO_END = Exit(None, ExitReason.EXITED, detail="it ended and left nothing that tells how")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,34 +63,50 @@ def decide(job: FineTuneJob, plan: Plan, seen: Observation, now: datetime) -> De
         return Decision(job.status, stop=_alive(seen))
     status = say.begun(job, plan, now)
     status = _settle(status, seen, now)
+
+    stage = next((stage for stage in STAGES if not say.is_done(status, stage)), None)
+    if stage is None:
+        return Decision(say.succeeded(say.resumed(status, now), now), stop=_alive(seen))
+    if stage is Stage.PUBLISH and status.evaluation and not status.evaluation.passed:
+        return Decision(say.rejected(say.resumed(status, now), now), stop=_alive(seen))
     if job.spec.run_policy.suspend:
         return _suspended(status, seen, now)
     status = say.resumed(status, now)
 
-    stage = next((stage for stage in STAGES if not say.is_done(status, stage)), None)
-    if stage is None:
-        return Decision(say.succeeded(status, now))
-    if stage is Stage.PUBLISH and status.evaluation and not status.evaluation.passed:
-        return Decision(say.rejected(status, now))
-
-    if expired := _deadline(job, status, now):
-        return _stop_then_fail(status, seen, FailureClass.DEADLINE, expired, now)
-
-    open_attempt = next((a for a in status.attempts if a.finished_at is None), None)
-    if open_attempt is not None:
-        return _continue(job, status, open_attempt, seen, now)
-    if _alive(seen):  # a zombie of an older attempt may still write
-        return Decision(say.waiting(status, stage, "an earlier attempt has not ended yet"), stop=_alive(seen))
-    if stage is not Stage.PREPARE and not plan.complete:
-        return Decision(status, requeue_after=timedelta(0))  # the facts have just come in: plan again first
-    return _start(job, status, stage, now)
+    left = _time_left(job, status, now)
+    if left is not None and left <= timedelta(0):
+        limit = job.spec.run_policy.active_deadline_seconds
+        message = f"The job took longer than runPolicy.activeDeadlineSeconds ({limit} s)."
+        return _stop_then_fail(status, seen, FailureClass.DEADLINE, message, now)
+    decision = _go_on(job, plan, status, stage, seen, now)
+    if left is None or (decision.status.phase and decision.status.phase.terminal):
+        return decision
+    return replace(decision, requeue_after=left if decision.requeue_after is None else min(left, decision.requeue_after))
 
 
 def refuse(job: FineTuneJob, error: InvalidSpec, seen: Observation, now: datetime) -> Decision:
     """The decision about a job that cannot be planned: it fails with every problem, and nothing is retried."""
     if job.status.phase and job.status.phase.terminal:
-        return Decision(job.status)
+        return Decision(job.status, stop=_alive(seen))
     return Decision(say.refused(job, error, now), stop=_alive(seen))
+
+
+def _go_on(job: FineTuneJob, plan: Plan, status: FineTuneJobStatus, stage: Stage, seen: Observation, now: datetime) -> Decision:
+    """Nothing ends the job or holds it up: watch what runs, or start what is next."""
+    open_attempt = next((a for a in status.attempts if a.finished_at is None), None)
+    name = AttemptName(Stage(open_attempt.stage), open_attempt.number) if open_attempt else None
+    strangers = tuple(alive for alive in _alive(seen) if alive != name)
+    if open_attempt is not None and seen.find(Stage(open_attempt.stage), open_attempt.number):
+        return _continue(job, status, open_attempt, seen, now)
+    if strangers:  # a zombie of an older attempt may still write
+        return Decision(say.waiting(status, stage, "an earlier attempt has not ended yet"), stop=strangers)
+    if name is not None:  # it was written down, and nothing of it exists yet
+        return Decision(status, start=name)
+    if stage is not Stage.PREPARE and not plan.complete:
+        if status.facts and status.facts.model and status.facts.data:
+            return Decision(status, requeue_after=_AT_ONCE)  # the facts have just come in: plan again first
+        return Decision(say.failed(status, FailureClass.UNKNOWN, "prepare is done, but its facts are not in the status.", now))
+    return _start(job, status, stage, seen, now)
 
 
 # ---------------------------------------------------------------- what has happened
@@ -98,21 +119,24 @@ def _settle(status: FineTuneJobStatus, seen: Observation, now: datetime) -> Fine
             continue
         found = seen.find(Stage(attempt.stage), attempt.number)
         if found is None:
-            if attempt.started_at is not None:  # it existed and is gone: somebody deleted it
+            if attempt.reason:  # we had it deleted, and wrote down why
+                message = attempt.message or "it was stopped"
+                status = _failed_attempt(status, attempt, None, failure_of(attempt.reason), message, now)
+            elif attempt.started_at is not None:  # it existed and is gone: somebody deleted it
                 status = _failed_attempt(status, attempt, None, FailureClass.DISRUPTION, "it was deleted", now)
             continue
         status = say.attempt_seen(status, attempt, found)
         attempt = say.newest(status, attempt.stage, attempt.number)
-        if found.state is not AttemptState.ENDED or found.exit is None:
+        if found.state is not AttemptState.ENDED:
             continue
-        if succeeded(found.exit):
-            assert found.exit.result is not None
-            status = say.stage_done(status, attempt, found.exit.result, found.finished_at or now)
+        end = found.exit or _NEVER_SEEN_TO_END
+        if end.result is not None and succeeded(Stage(attempt.stage), end):
+            status = say.stage_done(status, attempt, end.result, found.finished_at or now)
         elif attempt.reason:  # we had stopped it, and wrote down why
-            failure = FailureClass(attempt.reason)
-            status = _failed_attempt(status, attempt, found, failure, attempt.message or describe(found.exit), now)
+            message = attempt.message or describe(end)
+            status = _failed_attempt(status, attempt, found, failure_of(attempt.reason), message, now)
         else:
-            status = _failed_attempt(status, attempt, found, classify(found.exit), describe(found.exit), now)
+            status = _failed_attempt(status, attempt, found, classify(end), describe(end), now)
     return status
 
 
@@ -138,29 +162,33 @@ def _failed_attempt(
     )
 
 
-def _deadline(job: FineTuneJob, status: FineTuneJobStatus, now: datetime) -> str | None:
+def _time_left(job: FineTuneJob, status: FineTuneJobStatus, now: datetime) -> timedelta | None:
+    """Until the job's deadline, suspensions not counted; None without one."""
     limit = job.spec.run_policy.active_deadline_seconds
-    assert status.start_time is not None
-    if limit is None or (now - status.start_time).total_seconds() - status.suspended_seconds < limit:
+    if limit is None or status.start_time is None:
         return None
-    return f"The job took longer than runPolicy.activeDeadlineSeconds ({limit} s)."
+    return status.start_time + timedelta(seconds=limit + status.suspended_seconds) - now
 
 
 # ---------------------------------------------------------------- what is running
 
 
 def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, seen: Observation, now: datetime) -> Decision:
-    """One attempt is open: start it if nothing of it exists yet, else watch its clocks."""
+    """One attempt is open and there: watch its clocks."""
     name = AttemptName(Stage(attempt.stage), attempt.number)
     found = seen.find(name.stage, name.number)
-    if found is None:
-        return Decision(status, start=name)
+    assert found is not None
     if attempt.reason:  # told to stop; wait until it has
         return Decision(say.stopping(status, attempt), stop=(name,))
     limits = job.spec.run_policy
     match found.state:
         case AttemptState.ENDING:
-            return Decision(say.running(status, name.stage, found), stop=())
+            if found.ending_since is None:
+                return Decision(say.running(status, name.stage, found))
+            patience = found.ending_since + _ENDING_LIMIT - now
+            if patience <= timedelta(0):
+                return _stop(status, attempt, FailureClass.DISRUPTION, "its node no longer answers", now)
+            return Decision(say.running(status, name.stage, found), requeue_after=patience)
         case AttemptState.WAITING | AttemptState.BLOCKED:
             blocked = found.state is AttemptState.BLOCKED
             limit = limits.startup_deadline_seconds if blocked else limits.queue_deadline_seconds
@@ -214,23 +242,25 @@ def _alive(seen: Observation) -> tuple[AttemptName, ...]:
 # ---------------------------------------------------------------- what to start
 
 
-def _start(job: FineTuneJob, status: FineTuneJobStatus, stage: Stage, now: datetime) -> Decision:
+def _start(job: FineTuneJob, status: FineTuneJobStatus, stage: Stage, seen: Observation, now: datetime) -> Decision:
     """Begin the first attempt of a stage, or the one after a failure, or end the job because trying on is no use."""
     past = [attempt for attempt in status.attempts if attempt.stage == stage]
+    # A status that was lost or put back knows less than the labels of what exists; no number is used twice.
+    number = max([a.number for a in past] + [a.number for a in seen.attempts if a.stage == stage], default=0) + 1
+    start = AttemptName(stage, number)
     if not past:
-        return _begin(status, stage, 1, now)
+        return Decision(say.attempt_begun(status, stage, number), start=start)
     last = past[-1]
-    failure = FailureClass(last.reason or FailureClass.UNKNOWN)
+    failure = failure_of(last.reason)
     if reason := _no_more(job, status, past, failure):
         return Decision(say.failed(status, failure, reason, now))
     due = _backoff_until(past, failure)
     if due is not None and now < due:
         return Decision(say.retrying(status, stage, last, due), requeue_after=due - now)
-    return _begin(say.restarted(status, failure), stage, last.number + 1, now)
-
-
-def _begin(status: FineTuneJobStatus, stage: Stage, number: int, now: datetime) -> Decision:
-    return Decision(say.attempt_begun(status, stage, number, now), start=AttemptName(stage, number))
+    status = say.attempt_begun(say.restarted(status, failure), stage, number)
+    if POLICY[failure].smaller_plan:
+        return Decision(status, requeue_after=_AT_ONCE)  # this plan is the one that was too large: plan again first
+    return Decision(status, start=start)
 
 
 def _no_more(job: FineTuneJob, status: FineTuneJobStatus, past: list[Attempt], failure: FailureClass) -> str | None:
@@ -239,7 +269,7 @@ def _no_more(job: FineTuneJob, status: FineTuneJobStatus, past: list[Attempt], f
     told = f"{last.stage} attempt {last.number}: {last.message}"
     if not policy.retry:
         return told
-    if policy.smaller_plan and status.restarts.out_of_memory:
+    if policy.smaller_plan and any(attempt.reason == failure for attempt in past[:-1]):
         return f"{told} (the smaller plan did not help either)"
     row = _without_progress(past, failure)
     if policy.in_vain is not None and len(row) >= policy.in_vain:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from finetune_api.contract.exit_codes import ExitCode
 from finetune_operator.brain.observation import Exit, ExitReason
+from finetune_operator.brain.stages import STAGES, Stage
 
 
 class FailureClass(StrEnum):
@@ -64,13 +65,36 @@ _BY_CODE = {
 }
 
 
-def succeeded(end: Exit) -> bool:
+_BY_WORD = {
+    "UserError": FailureClass.USER_ERROR,
+    "DataError": FailureClass.USER_ERROR,
+    "OutOfMemory": FailureClass.OUT_OF_MEMORY,
+    "Transient": FailureClass.TRANSIENT,
+    "Interrupted": FailureClass.DISRUPTION,
+}
+
+
+def succeeded(stage: Stage, end: Exit) -> bool:
     """Whether the attempt did its work. Exit code 0 is not enough: a pod that is deleted may exit 0 on SIGTERM."""
-    return end.code == ExitCode.DONE and end.result is not None and end.result.error is None
+    result = end.result
+    if end.code != ExitCode.DONE or result is None or result.error is not None or result.stage != stage:
+        return False
+    return all(getattr(result, part) is not None for part in STAGES[stage].leaves)
+
+
+def failure_of(reason: str | None) -> FailureClass:
+    """The class that a status holds as a word; Unknown for a word that this version does not know."""
+    return next((failure for failure in FailureClass if failure == reason), FailureClass.UNKNOWN)
 
 
 def classify(end: Exit) -> FailureClass:
-    """Name the class of a failure, from the strongest evidence to the weakest."""
+    """Name the class of a failure, from the strongest evidence to the weakest.
+
+    What the stage itself says of the manifest, the data or its memory comes first: no drained node makes them right.
+    """
+    told = _BY_WORD.get(end.result.error.error_class) if end.result and end.result.error else None
+    if told in (FailureClass.USER_ERROR, FailureClass.OUT_OF_MEMORY):
+        return told
     match end.reason:
         case ExitReason.OUT_OF_MEMORY:
             return FailureClass.OUT_OF_MEMORY
@@ -80,7 +104,8 @@ def classify(end: Exit) -> FailureClass:
             memory = end.detail is not None and "memory" in end.detail
             return FailureClass.OUT_OF_MEMORY if memory else FailureClass.UNKNOWN
         case ExitReason.EXITED:
-            return next((failure for code, failure in _BY_CODE.items() if code == end.code), FailureClass.UNKNOWN)
+            known = next((failure for code, failure in _BY_CODE.items() if code == end.code), None)
+            return known or told or FailureClass.UNKNOWN
 
 
 def describe(end: Exit) -> str:

@@ -1,10 +1,12 @@
 """How to lay a model out in memory: the fastest of the ways that fit.
 
-Order: spread the states, then smaller rows, then recompute activations, then use the host's memory. Each later way costs
-more time than the one before it.
+Order: spread the states, then smaller rows, then recompute activations, then short rows, then use the host's memory. Each
+later way costs more time than the one before it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from finetune_api.contract.facts import DataFacts, ModelFacts
 from finetune_api.errors import InvalidSpec, Problem
@@ -15,6 +17,11 @@ from finetune_operator.brain.memory import GIB, Layout, Offload, Precision, lora
 from finetune_operator.brain.schedule import Schedule
 
 _ROWS = (32768, 16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64)
+_SHORT = 2048
+"""A GPU is hardly busy with shorter rows: it is faster to recompute activations than to make rows so short."""
+_OFFLOAD_FROM_STAGE: dict[Offload, int] = {"none": 0, "optimizer": 1, "parameters": 3}
+"""What is offloaded is a rank's own partition, so it must be partitioned."""
+_REALLY_SMALLER = 0.9
 _CPU_ROWS = 1024
 """Above about 1,000 tokens a row brings a CPU no speed and costs memory (docs/benchmarks.md)."""
 
@@ -68,7 +75,7 @@ def choose_layout(
                 )
             ]
         )
-    chosen = fitting[min(smaller, len(fitting) - 1)]
+    chosen = _smaller(fitting, bytes_of, smaller)
     estimated = bytes_of(chosen)
     fits = f"{estimated / GIB:.1f} of {available:.1f} GiB per {'GPU' if cuda else 'process'}"
     why = f"memory ran out {smaller} time{'s' if smaller > 1 else ''} before" if smaller else fits
@@ -97,7 +104,7 @@ def _layouts(
     *,
     cuda: bool,
 ) -> list[Layout]:
-    """What may be tried, fastest first: spread states, then smaller rows, then recompute, then offload."""
+    """What may be tried, fastest first."""
     stages = [1, 2, 3] if spec.deepspeed.zero_stage == "auto" else [int(spec.deepspeed.zero_stage)]
     if topology.world_size == 1 and spec.deepspeed.zero_stage == "auto":
         stages = [1]
@@ -109,16 +116,36 @@ def _layouts(
     rows = [row for row in _ROWS if longest <= row <= top] or [longest]
     if rows[-1] > longest:
         rows.append(longest)
+    short = [row for row in rows[1:] if cuda and row < _SHORT]
+    usual = [row for row in rows if row not in short]
     found = []
     for offload in offloads:
-        # Parameters can be offloaded from partitions alone.
-        usable = [stage for stage in stages if offload != "parameters" or stage == 3] or stages
+        usable = [stage for stage in stages if stage >= _OFFLOAD_FROM_STAGE[offload]]
+        if not usable:
+            if spec.deepspeed.zero_stage != "auto":
+                continue
+            usable = [_OFFLOAD_FROM_STAGE[offload]]
         roomy = [
             stage
             for stage in usable
             if states_bytes(model.parameters, trainable, topology.world_size, Layout(stage, offload, False, 0), precision)
             <= 0.55 * budget
         ] or usable[-1:]
-        for again in checkpointing:
-            found += [Layout(stage, offload, again, row) for stage in (roomy[0], *usable[-1:]) for row in rows]
+        found += [
+            Layout(stage, offload, again, row)
+            for some in (usual, short)
+            for again in checkpointing
+            for stage in (roomy[0], *usable[-1:])
+            for row in some
+        ]
     return list(dict.fromkeys(found))
+
+
+def _smaller(fitting: list[Layout], bytes_of: Callable[[Layout], float], times: int) -> Layout:
+    """The fastest layout, or after memory ran out the next that takes really less; the last one if none does."""
+    chosen = fitting[0]
+    for _ in range(times):
+        below = [layout for layout in fitting if bytes_of(layout) < bytes_of(chosen)]
+        clearly = [layout for layout in below if bytes_of(layout) <= _REALLY_SMALLER * bytes_of(chosen)]
+        chosen = clearly[0] if clearly else min(below, key=bytes_of, default=chosen)
+    return chosen

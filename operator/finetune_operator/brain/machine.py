@@ -16,8 +16,10 @@ class Machine:
     gpu_memory_gib: float = 80.0
     gpu_tflops: float = 989.0
     """Dense bf16 peak of one GPU, in 10^12 operations per second."""
-    native_bf16: bool = True
-    """Whether what trains multiplies bf16 natively."""
+    gpu_bf16: bool = True
+    """Whether its GPUs multiply bf16 natively."""
+    cpu_bf16: bool = False
+    """Whether its CPU does; one that does not is slower in bf16 than in fp32."""
     local: bool = False
     """One machine without a cluster: nodes become processes."""
 

@@ -63,8 +63,11 @@ class AttemptSeen:
     started_at: datetime | None = None
     """When its processes began; None while they wait."""
     waiting_since: datetime | None = None
+    """Since when it is in this state: waiting for room and being unable to start have a clock each."""
     waits_for: str | None = None
     """What it waits for, or why it cannot start, in words."""
+    ending_since: datetime | None = None
+    """Since when it should be gone: told to stop, and the time it was given is over."""
     finished_at: datetime | None = None
     exit: Exit | None = None
     """Set when it has ended."""

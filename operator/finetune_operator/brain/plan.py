@@ -116,9 +116,9 @@ def _topology(spec: FineTuneJobSpec, machine: Machine, notes: Notes) -> Topology
 def _precision(spec: FineTuneJobSpec, topology: Topology, machine: Machine, notes: Notes) -> Precision:
     if spec.training.precision != "auto":
         return spec.training.precision
-    value: Precision = "bf16" if machine.native_bf16 else "fp32"
-    what = "GPU" if topology.device == "cuda" else "CPU"
-    reason = f"the {what} multiplies bf16 natively" if machine.native_bf16 else f"the {what} has no native bf16 products"
+    what, native = ("GPU", machine.gpu_bf16) if topology.device == "cuda" else ("CPU", machine.cpu_bf16)
+    value: Precision = "bf16" if native else "fp32"
+    reason = f"the {what} multiplies bf16 natively" if native else f"the {what} has no native bf16 products"
     notes.chose("training.precision", value, reason)
     return value
 
@@ -200,4 +200,4 @@ def _seconds(
         return None
     per_core = facts.machine.gflops_bf16 if precision == "bf16" else facts.machine.gflops_fp32
     cores = topology.world_size * topology.threads_per_process
-    return total / (cores * per_core * 1e9 * _CPU_EFFICIENCY)
+    return total / (cores * per_core * 1e9 * _CPU_EFFICIENCY) if per_core > 0 else None

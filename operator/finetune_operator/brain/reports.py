@@ -12,14 +12,14 @@ def to_progress(report: wire.TrainerStatus) -> Progress:
     """A report in the words of the status, rounded."""
     numbers = report.numbers()
     step, total = numbers.get(wire.METRIC_STEP), numbers.get(wire.METRIC_TOTAL_STEPS)
-    eta = report.estimated_remaining_seconds
+    eta = whole(report.estimated_remaining_seconds)
     return Progress(
-        step=int(step) if step is not None else None,
-        total_steps=int(total) if total is not None else None,
+        step=whole(step),
+        total_steps=whole(total),
         percent=report.progress_percentage,
         epoch=_rounded(numbers.get(wire.METRIC_EPOCH), 2),
         loss=_rounded(numbers.get(wire.METRIC_LOSS), 4),
-        learning_rate=numbers.get(wire.METRIC_LEARNING_RATE),
+        learning_rate=_significant(numbers.get(wire.METRIC_LEARNING_RATE)),
         tokens_per_second=_rounded(numbers.get(wire.METRIC_TOKENS_PER_SECOND), 1),
         eta_seconds=eta,
         eta=duration(eta) if eta is not None else None,
@@ -37,6 +37,15 @@ def duration(seconds: float) -> str:
     if whole < 86400:
         return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
     return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
+
+
+def whole(value: float | None) -> int | None:
+    """A count; nothing where a report says what no count can be, because the API server would refuse the whole status."""
+    return int(value) if value is not None and 0 <= value < 2**53 else None
+
+
+def _significant(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

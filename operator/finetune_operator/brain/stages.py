@@ -28,12 +28,35 @@ class Needs:
     """Runs on all nodes at once; the others are one pod."""
     accelerator: bool
     egress: Literal["sources", "none", "output"]
+    leaves: tuple[str, ...] = ()
+    """Parts of its result (contract/result.py) without which its work is not done."""
 
 
 STAGES: dict[Stage, Needs] = {
-    Stage.PREPARE: Needs(Phase.PREPARING, ConditionType.PREPARED, distributed=False, accelerator=False, egress="sources"),
+    Stage.PREPARE: Needs(
+        Phase.PREPARING,
+        ConditionType.PREPARED,
+        distributed=False,
+        accelerator=False,
+        egress="sources",
+        leaves=("model", "data"),
+    ),
     Stage.TRAIN: Needs(Phase.TRAINING, ConditionType.TRAINED, distributed=True, accelerator=True, egress="none"),
-    Stage.EVALUATE: Needs(Phase.EVALUATING, ConditionType.EVALUATED, distributed=False, accelerator=True, egress="none"),
-    Stage.PUBLISH: Needs(Phase.PUBLISHING, ConditionType.PUBLISHED, distributed=False, accelerator=False, egress="output"),
+    Stage.EVALUATE: Needs(
+        Phase.EVALUATING,
+        ConditionType.EVALUATED,
+        distributed=False,
+        accelerator=True,
+        egress="none",
+        leaves=("evaluation",),
+    ),
+    Stage.PUBLISH: Needs(
+        Phase.PUBLISHING,
+        ConditionType.PUBLISHED,
+        distributed=False,
+        accelerator=False,
+        egress="output",
+        leaves=("output",),
+    ),
 }
 """In the order in which they run."""

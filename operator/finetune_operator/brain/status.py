@@ -43,12 +43,7 @@ def begun(job: FineTuneJob, plan: Plan, now: datetime) -> FineTuneJobStatus:
             "plan": plan_status(plan),
         }
     )
-    if not status.conditions:
-        undecided = tuple(
-            Condition(type=kind, status="Unknown", reason="Pending", last_transition_time=now) for kind in ConditionType
-        )
-        status = status.model_copy(update={"conditions": undecided})
-    status = _condition(status, ConditionType.ACCEPTED, True, "Valid", "", now)
+    status = _condition(_with_all_conditions(status, now), ConditionType.ACCEPTED, True, "Valid", "", now)
     return _condition(status, ConditionType.RECONCILING, False, "Accepted", "", now)
 
 
@@ -58,6 +53,7 @@ def refused(job: FineTuneJob, error: InvalidSpec, now: datetime) -> FineTuneJobS
     status = job.status.model_copy(
         update={"observed_generation": job.metadata.generation, "start_time": job.status.start_time or now}
     )
+    status = _with_all_conditions(status, now)
     status = _condition(status, ConditionType.ACCEPTED, False, "InvalidSpec", error.message, now)
     status = _condition(status, ConditionType.RECONCILING, False, "InvalidSpec", "", now)
     return failed(status, FailureClass.USER_ERROR, error.message, now, reason="InvalidSpec")
@@ -89,9 +85,17 @@ def failed(
 ) -> FineTuneJobStatus:
     """Something broke and trying on is no use."""
     status = _ended(status, Phase.FAILED, message, now)
+    given_up = {"reason": str(failure), "message": message, "finished_at": _second(now)}
+    attempts = (a if a.finished_at else a.model_copy(update={**given_up, **_told(a)}) for a in status.attempts)
+    status = status.model_copy(update={"attempts": tuple(attempts)})
     for kind in (ConditionType.FAILED, ConditionType.STALLED):
         status = _condition(status, kind, True, reason or failure, message, now)
     return _condition(status, ConditionType.COMPLETE, False, reason or failure, "", now)
+
+
+def _told(attempt: Attempt) -> dict[str, str]:
+    """Why it was already being stopped, if it was."""
+    return {key: value for key, value in (("reason", attempt.reason), ("message", attempt.message)) if value}
 
 
 def _ended(status: FineTuneJobStatus, phase: Phase, message: str, now: datetime) -> FineTuneJobStatus:
@@ -157,7 +161,7 @@ def running(status: FineTuneJobStatus, stage: Stage, found: AttemptSeen) -> Fine
 
 def retrying(status: FineTuneJobStatus, stage: Stage, last: Attempt, due: datetime) -> FineTuneJobStatus:
     """A stage failed and is tried again in a while."""
-    message = f"{stage} attempt {last.number} ended: {last.message} Next attempt at {due:%H:%M:%S} UTC."
+    message = f"{stage} attempt {last.number} ended: {sentence(last.message or '')} Next attempt at {due:%H:%M:%S} UTC."
     return status.model_copy(update={"phase": STAGES[stage].phase, "message": message, "progress": None})
 
 
@@ -175,7 +179,7 @@ def stopping_all(status: FineTuneJobStatus, why: str) -> FineTuneJobStatus:
 # ---------------------------------------------------------------- attempts
 
 
-def attempt_begun(status: FineTuneJobStatus, stage: Stage, number: int, now: datetime) -> FineTuneJobStatus:
+def attempt_begun(status: FineTuneJobStatus, stage: Stage, number: int) -> FineTuneJobStatus:
     """A further attempt is written down, before anything of it exists."""
     attempts = (*status.attempts, Attempt(stage=stage, number=number))[-KEPT_ATTEMPTS:]
     update = {"attempts": attempts, "phase": STAGES[stage].phase, "progress": None}
@@ -262,6 +266,15 @@ def plan_status(plan: Plan) -> PlanStatus:
     )
 
 
+def _with_all_conditions(status: FineTuneJobStatus, now: datetime) -> FineTuneJobStatus:
+    """Every condition is there from the first status on, Unknown where it is undecided."""
+    known = {condition.type: condition for condition in status.conditions}
+    undecided = {
+        kind: Condition(type=kind, status="Unknown", reason="Pending", last_transition_time=now) for kind in ConditionType
+    }
+    return status.model_copy(update={"conditions": tuple(known.get(kind, undecided[kind]) for kind in ConditionType)})
+
+
 def _condition(
     status: FineTuneJobStatus, kind: ConditionType, holds: bool, reason: str, message: str, now: datetime
 ) -> FineTuneJobStatus:
@@ -279,6 +292,11 @@ def _condition(
         last_transition_time=since,
     )
     return status.model_copy(update={"conditions": tuple(old[k] for k in ConditionType if k in old)})
+
+
+def sentence(text: str) -> str:
+    """Words of others with an end, so that ours can follow."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _second(moment: datetime | None) -> datetime | None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus, Phase
-from finetune_operator.brain.status import COMPLETED
+from finetune_operator.brain.failures import FailureClass
+from finetune_operator.brain.status import COMPLETED, sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ def _ended(attempt: Attempt) -> Transition:
         return Transition("Normal", "Completed", f"{attempt.stage} is done", facts)
     facts["class"] = attempt.reason or "Unknown"
     where = f" at step {attempt.last_step}" if attempt.last_step else ""
+    if attempt.reason == FailureClass.STOPPED:
+        return Transition("Normal", "AttemptStopped", f"{attempt.stage} attempt {attempt.number} stopped{where}", facts)
     charged = "" if attempt.charged else " Not charged."
-    message = f"{attempt.stage} attempt {attempt.number} ended{where}: {attempt.message}.{charged}".replace("..", ".")
+    message = f"{attempt.stage} attempt {attempt.number} ended{where}: {sentence(attempt.message or '')}{charged}"
     return Transition("Warning", "AttemptFailed", message, facts)

@@ -1,0 +1,122 @@
+"""The launcher tells truthfully how its ranks ended. The ranks here are small programs that act out an end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from finetune_api.contract.exit_codes import ExitCode, blame
+
+RANK = """
+import json, os, signal, sys, time
+rank = int(os.environ["RANK"])
+script = json.loads(os.environ["SCRIPT"])[rank]
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+print(rank, os.getpid(), flush=True)
+open(os.environ["FINETUNE_TERMINATION_LOG"], "w").write(json.dumps({"stage": "train", "rank": rank}))
+time.sleep(script["after"])
+if script["code"] < 0:
+    os.kill(os.getpid(), -script["code"])
+sys.exit(script["code"])
+"""
+
+LAUNCHER = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from finetune_trainer import launch
+from finetune_api.contract.trainer_config import TrainConfig
+launch._AFTER_A_DEATH_SECONDS = 1.0
+sizes = {"processes_per_node": int(sys.argv[2]), "world_size": int(sys.argv[2]), "nodes": 1, "threads_per_process": 1}
+orders = TrainConfig.model_construct(**sizes)
+sys.exit(launch.launch(["train"], orders, {**os.environ, "PYTHONPATH": sys.argv[3]}))
+"""
+
+
+def start(folder: Path, *script: tuple[int, float]) -> subprocess.Popen[str]:
+    """A launcher over ranks that each end with a code after a time."""
+    package = folder / "ranks/finetune_trainer"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(textwrap.dedent(RANK))
+    environment = {
+        **os.environ,
+        "SCRIPT": json.dumps([{"code": code, "after": after} for code, after in script]),
+        "FINETUNE_TERMINATION_LOG": str(folder / "result.json"),
+    }
+    command = [sys.executable, "-c", LAUNCHER, "", str(len(script)), str(folder / "ranks")]
+    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE)
+
+
+def told(folder: Path) -> int:
+    rank: int = json.loads((folder / "result.json").read_text())["rank"]
+    return rank
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "rank"),
+    [
+        ([(0, 0.1), (0, 0.3)], 0, 0),
+        ([(75, 0.1), (-9, 0.4)], 137, 1),
+        ([(75, 0.1), (64, 0.4)], 64, 1),
+        ([(75, 0.1), (71, 0.2), (1, 0.3)], 71, 1),
+        ([(1, 0.1), (65, 0.4)], 65, 1),
+        ([(75, 0.4), (75, 0.1)], 75, 1),
+        ([(143, 0.1), (143, 0.2)], 143, 0),
+        ([(0, 0.1), (75, 0.3)], 75, 1),
+    ],
+)
+def test_the_exit_code_is_that_of_the_rank_to_blame(
+    script: list[tuple[int, float]], code: int, rank: int, tmp_path: Path
+) -> None:
+    process = start(tmp_path, *script)
+    assert process.wait(30) == code
+    assert told(tmp_path) == rank
+
+
+def test_what_outlives_a_dead_rank_is_killed_and_not_blamed(tmp_path: Path) -> None:
+    process = start(tmp_path, (64, 0.1), (0, 3600))
+    assert process.wait(30) == 64
+    assert told(tmp_path) == 0
+
+
+def test_sigterm_reaches_every_rank(tmp_path: Path) -> None:
+    process = start(tmp_path, (0, 3600), (0, 3600))
+    assert process.stdout is not None
+    for _ in range(2):
+        process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 143
+
+
+def test_the_order_of_blame() -> None:
+    assert sorted([0, 143, 75, 1, 64, 137], key=blame) == [137, 64, 1, 75, 143, 0]
+    assert blame(ExitCode.OUT_OF_MEMORY) == blame(ExitCode.KILLED)
+
+
+def test_no_rank_outlives_a_launcher_that_was_killed(prepared: Path, chat_manifest: dict[str, object], tmp_path: Path) -> None:
+    import shutil
+
+    import stages
+    from finetune_operator.brain.stages import Stage
+
+    workspace = Path(shutil.copytree(prepared, tmp_path / "workspace", symlinks=True))
+    process = stages.start(stages.orders(chat_manifest, Stage.TRAIN, workspace), tmp_path / "train")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    deadline = time.monotonic() + 30
+    while len(ranks := children.read_text().split()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(1.0)  # until the ranks have asked to die with their parent; imports take longer than that
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in ranks):
+        assert time.monotonic() < deadline, "a rank lives on"
+        time.sleep(0.05)

@@ -1,0 +1,101 @@
+"""The report page in a real browser: it is readable, and it asks nobody for anything."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from report_browser import Browser
+from report_runs import a_classification, a_run, a_sample, an_evaluation, training
+
+from finetune_trainer.evidence.page import render_page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH: the page is not looked at in a real browser")
+
+LOADING = '<img src="http://127.0.0.1:9/x.png" onerror="console.error(1)"><script>console.error("ran")</script>'
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    assert CHROMIUM is not None
+    with Browser(CHROMIUM, tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "report.html"
+
+
+def test_a_page_of_hostile_texts_complains_of_nothing_asks_for_nothing_and_shows_them(browser: Browser, file: Path) -> None:
+    samples = [a_sample(LOADING, LOADING, LOADING, LOADING) for _ in range(8)]
+    run = a_run(
+        job={"name": LOADING, "namespace": "", "task": "chat"},
+        evaluation=an_evaluation(samples=samples),
+        training=training(steps=1000, validate_every=100),
+    )
+    file.write_text(render_page(run), encoding="utf-8")
+
+    visit = browser.visit(file)
+
+    assert visit.complaints == []
+    assert visit.requests == []
+    assert browser.evaluate("document.querySelector('h1').innerText") == LOADING
+    text = browser.evaluate("document.body.innerText")
+    for said in ("Better than its base", "The job set no gates", "Personal data was not looked for", "1.2B parameters, LoRA"):
+        assert said in text
+
+
+def test_the_browser_does_notice_what_a_page_loads_and_runs(browser: Browser, file: Path) -> None:
+    html = render_page(a_run())
+    file.write_text(html.replace("</main>", f"{LOADING}</main>"), encoding="utf-8")
+
+    forbidden = browser.visit(file)
+
+    assert any("Content Security Policy" in one for one in forbidden.complaints), "the policy stops both"
+    file.write_text(f"<!doctype html><title>no policy</title>{LOADING}", encoding="utf-8")
+    assert "http://127.0.0.1:9/x.png" in browser.visit(file).requests
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1400])
+def test_no_width_of_a_screen_makes_the_page_scroll_sideways(browser: Browser, file: Path, width: int) -> None:
+    long = "Donaudampfschifffahrtsgesellschaft" * 8
+    table = [[20 if t == c else 1 for c in range(15)] for t in range(15)]
+    run = a_classification(table, [f"{long} {i}" for i in range(15)]) | {
+        "plan": [{"field": long, "value": long, "reason": long}]
+    }
+    file.write_text(render_page(run), encoding="utf-8")
+    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
+
+    browser.visit(file)
+
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    browser.call("Emulation.clearDeviceMetricsOverride")
+
+
+@pytest.mark.parametrize(("scheme", "ground"), [("light", "rgb(246, 247, 249)"), ("dark", "rgb(17, 20, 23)")])
+def test_the_page_follows_the_reader_from_light_to_dark(browser: Browser, file: Path, scheme: str, ground: str) -> None:
+    file.write_text(render_page(a_run()), encoding="utf-8")
+    browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    browser.visit(file)
+
+    assert browser.evaluate("getComputedStyle(document.documentElement).backgroundColor") == ground
+
+
+def test_on_paper_folded_samples_are_printed_too(browser: Browser, file: Path) -> None:
+    samples = [a_sample(f"question {i}", "A", "B", "C") for i in range(8)]
+    file.write_text(render_page(a_run(evaluation=an_evaluation(samples=samples))), encoding="utf-8")
+    seen = "[...document.querySelectorAll('.prompt .text')].at(-1).checkVisibility({contentVisibilityAuto: true})"
+
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    browser.visit(file)
+    on_paper = browser.evaluate(seen)
+    browser.call("Emulation.setEmulatedMedia", media="screen")
+    on_screen = browser.evaluate(seen)
+
+    assert (on_paper, on_screen) == (True, False)
