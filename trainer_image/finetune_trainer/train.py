@@ -36,7 +36,6 @@ from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import Interrupted, Transient, UserError
 from finetune_trainer.data.pack import rows_for_step, rows_one_by_one
 from finetune_trainer.data.store import Documents, open_documents
-from finetune_trainer.engine.batch import micro_batch
 from finetune_trainer.engine.checkpoint import Checkpoints, Progress
 from finetune_trainer.engine.deepspeed_config import deepspeed_config
 from finetune_trainer.engine.distributed import Ranks, StopRequest, Watchdog, lost_peer
@@ -47,6 +46,7 @@ from finetune_trainer.engine.schedule import learning_rate
 from finetune_trainer.engine.states import EngineStates
 from finetune_trainer.model import attention
 from finetune_trainer.model.adapters import attach, save_adapter
+from finetune_trainer.model.batch import micro_batch
 from finetune_trainer.model.files import load_tokenizer
 from finetune_trainer.model.fused_lora import fuse_adapters
 from finetune_trainer.model.heads import CausalHead, ClassifierHead, Head

@@ -11,8 +11,8 @@ import torch
 
 from finetune_api.errors import UserError
 from finetune_trainer.data.store import EXAMPLE, Documents
-from finetune_trainer.engine.batch import MicroBatch, micro_batch
 from finetune_trainer.model import attention
+from finetune_trainer.model.batch import MicroBatch, micro_batch
 from finetune_trainer.model.heads import CausalHead, ClassifierHead, Head
 from finetune_trainer.model.load import load_causal_lm, load_classifier
 from finetune_trainer.model.packing import check_packing

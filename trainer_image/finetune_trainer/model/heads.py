@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
-from finetune_trainer.engine.batch import MicroBatch
+from finetune_trainer.model.batch import MicroBatch
 from finetune_trainer.model.loss import frozen_head_loss
 
 _ROWS_AT_ONCE = 4096

@@ -16,7 +16,7 @@ from finetune_api.contract.trainer_config import TrainerConfig
 from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import FinetuneError
 from finetune_trainer.data.store import open_documents
-from finetune_trainer.engine.batch import micro_batch
+from finetune_trainer.model.batch import micro_batch
 from finetune_trainer.model.files import load_tokenizer
 from finetune_trainer.model.load import DTYPES, load_causal_lm, load_classifier
 

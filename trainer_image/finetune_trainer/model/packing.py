@@ -14,8 +14,8 @@ from typing import Literal
 import torch
 
 from finetune_api.errors import UserError
-from finetune_trainer.engine.batch import MicroBatch
 from finetune_trainer.model.attention import UnsupportedAttention
+from finetune_trainer.model.batch import MicroBatch
 from finetune_trainer.model.heads import CausalHead, Head
 
 log = logging.getLogger(__name__)

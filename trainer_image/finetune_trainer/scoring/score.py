@@ -9,7 +9,7 @@ import torch
 
 from finetune_trainer.data.pack import rows_for_step, rows_one_by_one
 from finetune_trainer.data.store import Documents
-from finetune_trainer.engine.batch import micro_batch
+from finetune_trainer.model.batch import micro_batch
 from finetune_trainer.model.heads import Head
 from finetune_trainer.scoring.generate import Answer, Exchange
 from finetune_trainer.scoring.metrics import Scores, answer_chrf, same_text
