@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,17 +13,21 @@ from report_runs import a_classification, a_run, a_sample, an_evaluation, traini
 
 from finetune_trainer.evidence.page import render_page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH: the page is not looked at in a real browser")
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+WITHOUT = "FINETUNE_TEST_WITHOUT_BROWSER"
+"""Environment variable: 1 says that a person knows that nobody looks at the page in a real browser."""
 
 LOADING = '<img src="http://127.0.0.1:9/x.png" onerror="console.error(1)"><script>console.error("ran")</script>'
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    assert CHROMIUM is not None
-    with Browser(CHROMIUM, tmp_path_factory.mktemp("profile")) as browser:
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None and os.environ.get(WITHOUT) == "1":
+        pytest.skip(f"none of {', '.join(PROGRAMS)} is on PATH, and {WITHOUT}=1 says to go on without")
+    if program is None:
+        pytest.fail(f"none of {', '.join(PROGRAMS)} is on PATH: install one, or set {WITHOUT}=1 to leave these tests out")
+    with Browser(program, tmp_path_factory.mktemp("profile")) as browser:
         yield browser
 
 
