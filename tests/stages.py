@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -138,3 +139,17 @@ def losses(workspace: Path) -> dict[int, float]:
 def job_of(raw: dict[str, Any]) -> FineTuneJob:
     """The manifest as the models read it."""
     return parse_job(raw)
+
+
+def train_here(config: TrainerConfig, folder: Path, **environment: str) -> Ended:
+    """Train on one rank inside this process, as the launcher would start it.
+
+    The process group stays for the next run: DeepSpeed keeps groups of its own that outlive no other.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    assert config.train is not None
+    config = config.model_copy(update={"train": config.train.model_copy(update={"threads_per_process": 1})})
+    rank = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return run_here(config, folder, **rank, **environment)

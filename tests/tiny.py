@@ -48,7 +48,7 @@ def _tokenizer(folder: Path, *, special: list[str], processor: str | None = None
     tokenizer.save_pretrained(folder)
 
 
-def tiny_causal_lm(folder: Path, *, seed: int = 0, tied: bool = False) -> Path:
+def tiny_causal_lm(folder: Path, *, seed: int = 0, tied: bool = False, intermediate_size: int = 160, layers: int = 2) -> Path:
     """A Llama with grouped queries, 400 tokens and 64 units."""
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
@@ -60,8 +60,8 @@ def tiny_causal_lm(folder: Path, *, seed: int = 0, tied: bool = False) -> Path:
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=64,
-        intermediate_size=160,
-        num_hidden_layers=2,
+        intermediate_size=intermediate_size,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=256,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 import stages
 from rows import chats, write_jsonl
 from tiny import tiny_causal_lm, tiny_encoder
+
+# Stages that run inside the tests' process find libraries already imported, which read these then. Models are so small that a
+# second thread only waits for the first.
+os.environ |= {"TORCHDYNAMO_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,17 @@ import argparse
 import errno
 import logging
 import os
+import re
+import shutil
+import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from finetune_api import meta
 from finetune_api.contract.exit_codes import ExitCode
@@ -44,19 +49,20 @@ def main(arguments: list[str] | None = None) -> int:
     level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(name)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     environment = dict(os.environ)
-    attempt = 1
+    config = None
     try:
         die_with_parent(environment)
         config = _read(Path(parsed.config), parsed.stage)
-        attempt = config.job.attempt
         if config.train is not None and "RANK" not in environment:
             return launch([parsed.stage, "--config", parsed.config], config.train, environment)
         quiet_libraries(os.environ, online=config.stage in ("prepare", "publish"))
-        result = _run(config, environment)
+        with _ending_when_told(config, environment):
+            result = _run(config, environment)
     except Exception as error:
-        foreseen = _foreseen(error)
+        foreseen = _foreseen(error, Path(config.workspace) if config else None)
         if foreseen is None:
             traceback.print_exc()
+        attempt = config.job.attempt if config else 1
         return _end(parsed.stage, attempt, foreseen or _bug(error), environment)
     _write_result(result, environment)
     return ExitCode.DONE
@@ -67,6 +73,8 @@ def _read(path: Path, stage: str) -> TrainerConfig:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"the orders {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"the orders {path} are no text: byte {error.start + 1} is not UTF-8") from None
     config = read_config(text, source=str(path))
     if config.stage != stage:
         raise UserError(f"{path} holds the orders of {config.stage}, not of {stage}", field="stage")
@@ -101,24 +109,58 @@ def _run(config: TrainerConfig, environment: Mapping[str, str]) -> StageResult:
         reporter.close()
 
 
+@contextmanager
+def _ending_when_told(config: TrainerConfig, environment: Mapping[str, str]) -> Iterator[None]:
+    """SIGTERM ends a stage at once: what it has written so far does not look whole, and the next attempt begins with it.
+
+    Without a handler a pod's first process would not even hear it. Training is told between two steps (StopRequest), and
+    until then its ranks, which are no first process, simply die of it.
+    """
+
+    def end(*_: Any) -> None:
+        error = Interrupted(f"told to stop in attempt {config.job.attempt}; what is complete is kept")
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{config.stage}: {error}\n".encode())
+        _write_result(_failed(config.stage, config.job.attempt, error), environment)
+        os._exit(ExitCode.INTERRUPTED)
+
+    if config.stage == "train":
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 # ---------------------------------------------------------------- how it ended
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+_ERROR_OF_RUST = re.compile(r"\(os error (\d+)\)")
+"""How safetensors and tokenizers, which are written in Rust, tell what the system said to them."""
 
-def _foreseen(error: Exception) -> FinetuneError | None:
+
+def _foreseen(error: Exception, workspace: Path | None) -> FinetuneError | None:
     """The error as one we know how to explain; None for a bug."""
     if isinstance(error, FinetuneError):
         return error
     if isinstance(error, MemoryError):
         return OutOfMemory("the machine's memory ran out")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    in_rust = _ERROR_OF_RUST.search(str(error))
+    number = error.errno if isinstance(error, OSError) else int(in_rust[1]) if in_rust else None
+    place = getattr(error, "filename", None) or workspace or "the workspace"
+    if number in _FULL:
         return UserError(
-            f"the workspace is full: {_place(error)}",
+            f"no space is left for {place}{_room(workspace)}",
             field="spec.workspace.size",
-            hint="Make it larger, or free some room; what is complete is kept.",
+            hint="Make the workspace larger, or free some room; what is complete is kept.",
         )
-    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and error.filename:
+    if number in _CLOSED:
         return UserError(
-            f"the workspace cannot be written: {_place(error)}", field="spec.workspace", hint="Check the volume's permissions."
+            f"{place} cannot be written by user {os.geteuid()}: {os.strerror(number or 0)}",
+            field="spec.workspace",
+            hint="Mount the workspace writable, and let that user or its group own it.",
         )
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which only some stages import
         return OutOfMemory("the GPU's memory ran out")
@@ -127,8 +169,12 @@ def _foreseen(error: Exception) -> FinetuneError | None:
     return None
 
 
-def _place(error: OSError) -> str:
-    return f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
+def _room(workspace: Path | None) -> str:
+    try:
+        disk = shutil.disk_usage(workspace) if workspace else None
+    except OSError:
+        disk = None
+    return f" (the workspace's disk holds {disk.total / 2**30:.1f} GiB, {disk.free:,} bytes are free)" if disk else ""
 
 
 def _bug(error: Exception) -> FinetuneError:
@@ -154,9 +200,13 @@ def _class_of(error: FinetuneError) -> ErrorClass:
 def _end(stage: str, attempt: int, error: FinetuneError, environment: Mapping[str, str]) -> int:
     """Say in one line and in the result how it ended; returns the exit code."""
     sys.stderr.write(f"{stage}: {error}\n")
-    told = StageError(error_class=_class_of(error), message=error.message, field=error.field, hint=error.hint)
-    _write_result(StageResult(stage=stage, attempt=attempt, error=told), environment)
+    _write_result(_failed(stage, attempt, error), environment)
     return int(error.exit_code)
+
+
+def _failed(stage: str, attempt: int, error: FinetuneError) -> StageResult:
+    told = StageError(error_class=_class_of(error), message=error.message, field=error.field, hint=error.hint)
+    return StageResult(stage=stage, attempt=attempt, error=told)
 
 
 def _write_result(result: StageResult, environment: Mapping[str, str]) -> None:

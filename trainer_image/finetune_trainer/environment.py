@@ -14,6 +14,7 @@ _QUIET = {
     "DO_NOT_TRACK": "1",
     "WANDB_MODE": "offline",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TQDM_DISABLE": "1",  # bars that libraries draw without asking whether somebody looks
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "true",
 }

@@ -63,8 +63,11 @@ def launch(arguments: list[str], orders: TrainConfig, environment: Mapping[str, 
     """
     folder = Path(tempfile.mkdtemp(prefix="finetune-ranks-"))
     ranks: list[_Rank] = []
+    told = False
 
     def stop(*_: Any) -> None:
+        nonlocal told
+        told = True
         for rank in ranks:
             if rank.process.poll() is None:
                 rank.process.send_signal(signal.SIGTERM)
@@ -74,6 +77,8 @@ def launch(arguments: list[str], orders: TrainConfig, environment: Mapping[str, 
         master = _master(orders, environment)
         for local_rank in range(orders.processes_per_node):
             ranks.append(_start(arguments, orders, environment, local_rank, folder, master))
+        if told:  # while they were being started
+            stop()
         _wait(ranks)
         culprit = min(ranks, key=lambda r: (blame(r.code or 0), r.ended_at or 0.0))
         _pass_on(culprit.result, environment)
@@ -146,9 +151,12 @@ def _wait(ranks: list[_Rank]) -> None:
 
 def _pass_on(result: Path, environment: Mapping[str, str]) -> None:
     """Make a rank's last words those of the pod. A rank that was killed left none."""
-    if result.is_file():
-        target = Path(environment.get(meta.TERMINATION_LOG_VARIABLE, meta.TERMINATION_LOG_PATH))
-        target.write_text(result.read_text(encoding="utf-8"), encoding="utf-8")
+    target = Path(environment.get(meta.TERMINATION_LOG_VARIABLE, meta.TERMINATION_LOG_PATH))
+    try:
+        if result.is_file():
+            target.write_text(result.read_text(encoding="utf-8"), encoding="utf-8")
+    except OSError as error:  # the exit code still says how the ranks ended
+        sys.stderr.write(f"the result could not be written to {target}: {error.strerror}\n")
 
 
 def die_with_parent(environment: Mapping[str, str]) -> None:

@@ -32,6 +32,7 @@ from finetune_trainer.engine.reporting import ProgressReporter
 from finetune_trainer.evidence.data_report import data_facts, data_report, data_summary
 from finetune_trainer.evidence.digests import file_digest, tree_digest
 from finetune_trainer.sources import Credentials, fetch_files, fetch_model
+from finetune_trainer.whole import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def _model(config: TrainerConfig, workspace: Workspace, environment: Mapping[str
         convert_gguf(fetched.gguf, aside)
         shutil.rmtree(workspace.model, ignore_errors=True)
         aside.rename(workspace.model)
-    marker.write_text(json.dumps({"source": source, "commit": fetched.revision}), encoding="utf-8")
+    write_whole(marker, json.dumps({"source": source, "commit": fetched.revision}))
     return fetched.revision
 
 
@@ -179,13 +180,16 @@ def _select_and_write(
         "digest": digest,
         "maxLength": selection.max_length,
         "labels": labels,
-        "datasets": [{"name": s.dataset.name, "weight": s.dataset.weight, "role": s.dataset.role} for s in ingest.sources],
+        "datasets": [
+            {"name": s.dataset.name, "weight": s.dataset.weight, "role": s.dataset.role, "files": s.files}
+            for s in ingest.sources
+        ],
         "splits": {name: len(documents) for name, documents in splits.items()},
     }
     (aside / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     (aside / "model.json").write_text(model.model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
     workspace.reports.mkdir(exist_ok=True)
-    workspace.data_report.write_text(json.dumps(report.as_json(), indent=1, ensure_ascii=False), encoding="utf-8")
+    write_whole(workspace.data_report, json.dumps(report.as_json(), indent=1))
     shutil.rmtree(workspace.data, ignore_errors=True)
     aside.rename(workspace.data)
     return (model, facts), summary.model_copy(update={"warnings": len(report.warnings)})

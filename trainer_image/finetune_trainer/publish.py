@@ -103,7 +103,7 @@ def _write_manifest(config: TrainerConfig, workspace: Workspace, evaluation: dic
     }
     path = folder / MANIFEST
     path.write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
-    size = sum(int(file["bytes"]) for file in files.values()) + path.stat().st_size
+    size = sum(int(str(file["bytes"])) for file in files.values()) + path.stat().st_size
     return f"sha256:{file_digest(path)}", size
 
 

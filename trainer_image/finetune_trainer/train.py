@@ -36,7 +36,7 @@ from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import Interrupted, Transient, UserError
 from finetune_trainer.data.pack import rows_for_step, rows_one_by_one
 from finetune_trainer.data.store import Documents, open_documents
-from finetune_trainer.engine.checkpoint import Checkpoints, Progress
+from finetune_trainer.engine.checkpoint import Checkpoints, Found, Progress
 from finetune_trainer.engine.deepspeed_config import deepspeed_config
 from finetune_trainer.engine.distributed import Ranks, StopRequest, Watchdog, lost_peer
 from finetune_trainer.engine.journal import Journal
@@ -52,6 +52,7 @@ from finetune_trainer.model.fused_lora import fuse_adapters
 from finetune_trainer.model.heads import CausalHead, ClassifierHead, Head
 from finetune_trainer.model.load import DTYPES, load_causal_lm, load_classifier
 from finetune_trainer.model.packing import check_packing
+from finetune_trainer.whole import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -70,14 +71,16 @@ def run(config: TrainerConfig, workspace: Workspace, reporter: ProgressReporter,
     assert config.train is not None
     watchdog = Watchdog()
     watchdog.arm("loading", seconds=max(_LOAD_SECONDS, config.train.stall_seconds))
-    stop = StopRequest()
     try:
-        training = Training(config, workspace, Ranks(environment), reporter, watchdog, stop)
-        summary = training.fit()
+        training = Training(config, workspace, Ranks(environment), reporter, watchdog)
+        with StopRequest() as stop:
+            summary = training.fit(stop)
     except RuntimeError as error:
         if lost_peer(error):
             raise Transient(f"another rank went away: {str(error).splitlines()[0][:200]}") from None
         raise
+    finally:
+        watchdog.stop()
     return StageResult(stage="train", attempt=config.job.attempt, trained=summary)
 
 
@@ -89,6 +92,8 @@ class _Data:
     validation: Documents
     labels: list[str]
     mixing: list[float]
+    files: list[list[str]]
+    """Per dataset the names of its files."""
     digest: str
 
 
@@ -102,11 +107,10 @@ class Training:
         ranks: Ranks,
         reporter: ProgressReporter,
         watchdog: Watchdog,
-        stop: StopRequest,
     ) -> None:
         assert config.train is not None
         self.config, self.orders, self.workspace = config, config.train, workspace
-        self.ranks, self.reporter, self.watchdog, self.stop = ranks, reporter, watchdog, stop
+        self.ranks, self.reporter, self.watchdog = ranks, reporter, watchdog
         if ranks.world_size != self.orders.world_size:
             raise UserError(f"{ranks.world_size} processes were started where the plan has {self.orders.world_size}")
         self.data = _open(workspace)
@@ -198,20 +202,20 @@ class Training:
 
     # ------------------------------------------------------------ the loop
 
-    def fit(self) -> TrainSummary:
+    def fit(self, stop: StopRequest) -> TrainSummary:
         """Train from the newest checkpoint to the last step, or until told to stop; leave the tuned weights behind."""
         orders = self.orders
         self._resume()
         resumed_from, begin = self.progress.step, time.monotonic()
         last_checkpoint = begin
-        early = False
+        early = self._is_no_better
         self.watchdog.arm("the first step", seconds=max(_FIRST_STEP_SECONDS, orders.stall_seconds))
-        for step in range(resumed_from, orders.total_steps):
+        for step in range(resumed_from, resumed_from if early else orders.total_steps):
             self._step(step)
             self.watchdog.arm("training", seconds=orders.stall_seconds)
             self.progress = replace(self.progress, step=step + 1)
             due = time.monotonic() - last_checkpoint >= orders.checkpoint_seconds
-            stopping, saving, flushing = self.ranks.agree(self.stop.requested, due, self.journal.due(seconds=1.0, steps=20))
+            stopping, saving, flushing = self.ranks.agree(stop.requested, due, self.journal.due(seconds=1.0, steps=20))
             evaluating = bool(orders.evaluation_steps) and (
                 (step + 1) % orders.evaluation_steps == 0 or step + 1 == orders.total_steps
             )
@@ -220,7 +224,7 @@ class Training:
                 self._report(resumed_from, begin)
             if evaluating:
                 saving = self._validate() or saving
-                early = bool(orders.patience) and self.progress.without_improvement >= orders.patience
+                early = self._is_no_better
             if saving or stopping:
                 self._save()
                 last_checkpoint = time.monotonic()
@@ -231,6 +235,11 @@ class Training:
                 break
         self._keep_best()
         return self._summary(resumed_from, early, time.monotonic() - begin)
+
+    @property
+    def _is_no_better(self) -> bool:
+        """Whether the last validations brought nothing; so may be a checkpoint that was written just before the end."""
+        return bool(self.orders.patience) and self.progress.without_improvement >= self.orders.patience
 
     def _step(self, step: int) -> None:
         """One optimizer step over the examples that the order gives it."""
@@ -284,7 +293,7 @@ class Training:
     def _examples_of(self, step: int) -> str:
         """The examples of a step by where they came from; never what they say."""
         examples = self.data.train.examples[self.order.batch(step)]
-        places = [f"dataset {e['dataset'] + 1} line {e['line']}" for e in examples[:8]]
+        places = [f"{self.data.files[e['dataset']][e['file']]} line {e['line']}" for e in examples[:8]]
         more = f" and {len(examples) - 8} more" if len(examples) > 8 else ""
         return ", ".join(places) + more
 
@@ -372,8 +381,7 @@ class Training:
     def _keep_best(self) -> None:
         """Write the tuned weights of the best step, or of the last where nothing was validated."""
         self.watchdog.arm("saving", seconds=max(_LOAD_SECONDS, self.orders.stall_seconds))
-        best = self.progress.best_step
-        found = self.checkpoints.at(best) if best and best != self.progress.step else None
+        found = self._best_checkpoint()
         if found is not None:
             # Written in the order of the file on every rank, since putting a weight back is collective under ZeRO-3.
             weights = dict(self.checkpoints.weights(found))
@@ -383,6 +391,22 @@ class Training:
             self._export(weights)
             self._write_report()
         self.ranks.wait_for_all()
+
+    def _best_checkpoint(self) -> Found | None:
+        """The checkpoint whose weights are kept; None if they are those of the last step, which the engine still holds.
+
+        A best checkpoint that is gone or damaged is no reason to lose the run: the last step is then kept, and said to be.
+        """
+        best = self.progress.best_step
+        if not best or best == self.progress.step:
+            return None
+        found = self.checkpoints.at(best)
+        (lost,) = self.ranks.agree(found is None)
+        if not lost:
+            return found
+        log.warning("the checkpoint of the best step %d cannot be read: the last step is kept instead", best)
+        self.progress = Progress(self.progress.step)
+        return None
 
     def _export(self, weights: dict[str, torch.Tensor]) -> None:
         """Write adapter or model in Hugging Face's layout, aside and then in one rename."""
@@ -412,7 +436,7 @@ class Training:
             "worldSize": self.ranks.world_size,
             "orders": self.orders.model_dump(mode="json", by_alias=True),
         }
-        self.workspace.training_report.write_text(json.dumps(value, indent=1), encoding="utf-8")
+        write_whole(self.workspace.training_report, json.dumps(value, indent=1))
 
     def _summary(self, resumed_from: int, early: bool, seconds: float) -> TrainSummary:
         return TrainSummary(
@@ -438,6 +462,7 @@ def _open(workspace: Workspace) -> _Data:
         validation=open_documents(workspace.data / "validation"),
         labels=manifest["labels"],
         mixing=[dataset["weight"] for dataset in manifest["datasets"]],
+        files=[dataset["files"] for dataset in manifest["datasets"]],
         digest=manifest["digest"],
     )
 

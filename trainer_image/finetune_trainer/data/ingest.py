@@ -42,7 +42,8 @@ class Source:
     """What is known of one dataset while it is read."""
 
     dataset: DatasetInput
-    files: int
+    files: tuple[str, ...]
+    """Their names, in the order in which examples count them."""
     shape: Shape
 
 
@@ -90,7 +91,7 @@ class Ingest:
         """Read one dataset to its end, whatever is wrong in it."""
         number = len(self.sources)
         shape = self._shape(dataset, files)
-        self.sources.append(Source(dataset, len(files), shape))
+        self.sources.append(Source(dataset, tuple(file.name for file in files), shape))
         for file_number, file in enumerate(files):
             drafts = self._drafts(dataset, number, file, file_number, shape)
             while batch := list(islice(drafts, _BATCH)):

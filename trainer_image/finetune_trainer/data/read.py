@@ -200,7 +200,7 @@ def _end_of_array(rest: str, decoder: json.JSONDecoder) -> str:
 def _csv(stream: IO[bytes]) -> Iterator[Row | BrokenRow]:
     """Comma, semicolon or tab separated values with a header line. Empty cells are left out of the row."""
     csv.field_size_limit(MAX_LINE_CHARACTERS)
-    text = io.TextIOWrapper(cast(IO[bytes], stream), encoding="utf-8-sig", newline="")
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     try:
         header_line = text.readline(MAX_LINE_CHARACTERS)
         delimiter = max(",;\t", key=header_line.count)

@@ -60,7 +60,7 @@ def _bound(
 ) -> tuple[int, int]:
     """The number below which groups are taken, and the examples below it."""
     cumulative = np.cumsum(counts)
-    border = int(min(np.searchsorted(cumulative, wanted, side="left"), _BINS - 1))
+    border = min(int(np.searchsorted(cumulative, wanted, side="left")), _BINS - 1)
     while border < _BINS - 1 and cumulative[border] <= before:
         border += 1
     inside = np.sort(np.concatenate([block[(block >> np.uint64(48)).astype(np.int64) == border] for block in blocks()]))

@@ -85,8 +85,9 @@ class Checkpoints:
         return None
 
     def at(self, step: int) -> Found | None:
-        """The complete checkpoint of a step, of any attempt."""
-        return next((f for f in self._complete() if f.progress.step == step and f.identity == self._identity), None)
+        """A complete and undamaged checkpoint of a step, of any attempt."""
+        fitting = (f for f in self._complete() if f.progress.step == step and f.identity == self._identity)
+        return next((f for f in fitting if _damage(f.folder) is None), None)
 
     def save(self, states: EngineStates, progress: Progress) -> None:
         """Write a checkpoint. Collective: all ranks gather, one writes. Older ones beyond the newest two and the best go."""

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.distributed as dist
@@ -116,11 +116,20 @@ def lost_peer(error: BaseException) -> bool:
 
 
 class StopRequest:
-    """SIGTERM as a flag that is looked at between steps: a step that is cut in two is of no use to anybody."""
+    """SIGTERM as a flag that is looked at between steps: a step that is cut in two is of no use to anybody.
+
+    Only while there are steps: a rank that still waits for its peers looks at nothing, and has nothing to save.
+    """
 
     def __init__(self) -> None:
         self.requested = False
-        signal.signal(signal.SIGTERM, self._ask)
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGTERM, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)
 
     def _ask(self, *_: Any) -> None:
         self.requested = True
@@ -136,6 +145,7 @@ class Watchdog:
     def __init__(self, say: Callable[[str], None] = sys.stderr.write) -> None:
         self._say = say
         self._lock = threading.Lock()
+        self._done = threading.Event()
         self._doing, self._limit, self._since = "starting", float("inf"), time.monotonic()
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
@@ -149,9 +159,12 @@ class Watchdog:
         with self._lock:
             self._since = time.monotonic()
 
+    def stop(self) -> None:
+        """Nothing more is to be watched."""
+        self._done.set()
+
     def _watch(self) -> None:
-        while True:
-            time.sleep(0.5)
+        while not self._done.wait(0.5):
             with self._lock:
                 idle, doing, limit = time.monotonic() - self._since, self._doing, self._limit
             if idle > limit:

@@ -205,7 +205,7 @@ def data_report(
                 name=source.dataset.name,
                 uri=source.dataset.uri.split("?")[0],
                 revision=source.dataset.revision if source.dataset.uri.startswith("hf://") else None,
-                files=source.files,
+                files=len(source.files),
                 rows=ingest.problems.read[source.dataset.name],
                 format=source.shape.format,
                 because=source.shape.because,

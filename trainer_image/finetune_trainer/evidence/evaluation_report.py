@@ -11,6 +11,7 @@ from finetune_api.contract.trainer_config import TrainerConfig
 from finetune_api.contract.workspace import Workspace
 from finetune_trainer.engine.journal import read_journal
 from finetune_trainer.evidence.page import render_page
+from finetune_trainer.whole import write_whole
 
 
 def write_reports(config: TrainerConfig, workspace: Workspace, evaluation: dict[str, Any], *, now: datetime) -> None:
@@ -23,7 +24,7 @@ def write_reports(config: TrainerConfig, workspace: Workspace, evaluation: dict[
     """
     assert config.evaluate is not None
     workspace.reports.mkdir(exist_ok=True)
-    workspace.evaluation_report.write_text(json.dumps(evaluation, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_whole(workspace.evaluation_report, json.dumps(evaluation, indent=1, ensure_ascii=False))
     steps, validations = read_journal(workspace.metrics)
     page = render_page(
         {
@@ -36,9 +37,7 @@ def write_reports(config: TrainerConfig, workspace: Workspace, evaluation: dict[
             "plan": [choice.model_dump(mode="json", by_alias=True) for choice in config.evaluate.plan],
         }
     )
-    aside = workspace.html_report.with_suffix(".writing")
-    aside.write_text(page, encoding="utf-8")
-    aside.rename(workspace.html_report)
+    write_whole(workspace.html_report, page)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def confusion(scores: Scores, counts: Counts) -> NDArray[np.float64]:
     """How often each true class (row) was taken for each class (column): shape (classes, classes)."""
     classes = int(max(scores.label.max(initial=-1), scores.predicted.max(initial=-1))) + 1
     cells = scores.label * classes + scores.predicted
-    return np.bincount(cells, weights=counts, minlength=classes * classes).reshape(classes, classes)
+    return np.bincount(cells, weights=counts, minlength=classes * classes).astype(np.float64).reshape(classes, classes)
 
 
 METRICS: dict[Metric, Callable[[Scores, Counts], float]] = {
@@ -116,7 +116,7 @@ def _ratio(above: NDArray[np.float64], below: NDArray[np.float64], counts: Count
 
 def answer_chrf(answer: str, reference: str) -> float:
     """Character n-gram F-score of one answer, 0 to 1; it needs no word boundaries, so it suits every language."""
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
     return float(CHRF().sentence_score(answer, [reference]).score) / 100
 
