@@ -38,9 +38,15 @@ class FinetuneError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        place = f"{self.field}: " if self.field else ""
-        hint = f" {self.hint}" if self.hint else ""
-        return f"{place}{self.message}{hint}"
+        return in_full(self.message, self.field, self.hint)
+
+
+def in_full(message: str, field: str | None, hint: str | None) -> str:
+    """Field, message and hint as one text; a message that is followed by a hint ends with a full stop."""
+    place = f"{field}: " if field else ""
+    if not hint:
+        return f"{place}{message}"
+    return f"{place}{message}{'' if message.endswith(('.', '!', '?')) else '.'} {hint}"
 
 
 class UserError(FinetuneError):

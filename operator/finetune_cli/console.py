@@ -227,8 +227,8 @@ def plan_lines(plan: Plan) -> list[str]:
     schedule = plan.schedule
     epochs = schedule.total_steps / schedule.steps_per_epoch
     lines.append(
-        f"Steps: {schedule.total_steps:,} of {schedule.batch_size} examples ({epochs:.3g} epochs), learning rate"
-        f" {schedule.learning_rate:g} after {schedule.warmup_steps} warm-up steps"
+        f"Steps: {schedule.total_steps:,} of {schedule.batch_size} examples ({epochs:.3g} epoch{'' if epochs == 1 else 's'}),"
+        f" learning rate {schedule.learning_rate:g} after {schedule.warmup_steps} warm-up steps"
     )
     lines.append(f"Memory: {plan.memory_gib} of {plan.available_gib} GiB per process, ZeRO stage {plan.layout.zero_stage}")
     if plan.seconds is not None:

@@ -232,7 +232,8 @@ def _suspended(status: FineTuneJobStatus, seen: Observation, now: datetime) -> D
     for attempt in status.attempts:
         if attempt.finished_at is None and not attempt.reason:
             status = say.attempt_marked(status, attempt, FailureClass.STOPPED, "runPolicy.suspend")
-    return Decision(say.suspended(status, now), stop=_alive(seen))
+    # Once more: what was written down and does not exist yet has ended with that.
+    return Decision(say.suspended(_settle(status, seen, now), now), stop=_alive(seen))
 
 
 def _alive(seen: Observation) -> tuple[AttemptName, ...]:
@@ -281,14 +282,19 @@ def _no_more(job: FineTuneJob, status: FineTuneJobStatus, past: list[Attempt], f
 
 
 def _without_progress(past: list[Attempt], failure: FailureClass) -> list[Attempt]:
-    """The attempts at the end that failed alike, one after another, with no step gained between them."""
+    """The attempts at the end that failed alike, one after another, none of them further than the first."""
     row = [past[-1]]
     for earlier in reversed(past[:-1]):
-        alike = earlier.reason == failure and earlier.exit_code == row[0].exit_code
-        if not alike or _steps(row[0]) > _steps(earlier):
+        if not _is_alike(earlier, past[-1], failure):
             break
         row.insert(0, earlier)
-    return row
+    furthest = max(map(_steps, row))
+    return row[next(index for index, attempt in enumerate(row) if _steps(attempt) == furthest) :]
+
+
+def _is_alike(earlier: Attempt, last: Attempt, failure: FailureClass) -> bool:
+    """Whether both have the same cause. What is of no known class is told apart by its code; elsewhere that is chance."""
+    return earlier.reason == failure and (failure is not FailureClass.UNKNOWN or earlier.exit_code == last.exit_code)
 
 
 def _steps(attempt: Attempt) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from finetune_api.contract.exit_codes import ExitCode
+from finetune_api.errors import in_full
 from finetune_operator.brain.observation import Exit, ExitReason
 from finetune_operator.brain.stages import STAGES, Stage
 
@@ -112,9 +113,7 @@ def describe(end: Exit) -> str:
     """What happened, in a sentence: the stage's own words if it left any."""
     error = end.result.error if end.result else None
     if error:
-        place = f"{error.field}: " if error.field else ""
-        hint = f" {error.hint}" if error.hint else ""
-        return f"{place}{error.message}{hint}"
+        return in_full(error.message, error.field, error.hint)
     if end.detail:
         return end.detail
     match end.reason:

@@ -81,7 +81,8 @@ def choose_layout(
     why = f"memory ran out {smaller} time{'s' if smaller > 1 else ''} before" if smaller else fits
     notes.chose("tokens per micro-batch", chosen.tokens, why)
     if spec.deepspeed.zero_stage == "auto":
-        notes.chose("deepspeed.zeroStage", chosen.zero_stage, f"states fit over {topology.world_size} processes")
+        several = f"states fit over {topology.world_size} processes"
+        notes.chose("deepspeed.zeroStage", chosen.zero_stage, several if topology.world_size > 1 else "there is one process")
     if spec.deepspeed.offload == "auto":
         notes.chose("deepspeed.offload", chosen.offload, "fits without" if chosen.offload == "none" else "fits only so")
     if spec.training.gradient_checkpointing == "auto":

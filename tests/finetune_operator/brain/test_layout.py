@@ -1,0 +1,184 @@
+"""The fastest layout that fits, and after memory ran out a smaller one: down to the smallest, and then no further."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+import strategies
+from builders import a_job, a_node, a_plan, a_workstation, llama_8b, llama_70b, smollm_135m, some_data, some_facts
+from finetune_api.contract.facts import DataFacts, ModelFacts
+from finetune_api.errors import InvalidSpec
+from finetune_api.v1alpha1.job import FineTuneJob
+from finetune_operator.brain.machine import Machine
+from finetune_operator.brain.memory import Layout
+from finetune_operator.brain.plan import Plan
+
+CPU = {"gpusPerNode": 0}
+
+
+def laid_out(
+    model: ModelFacts | None = None,
+    data: DataFacts | None = None,
+    *,
+    gpus: int = 1,
+    machine: Machine | None = None,
+    smaller: int = 0,
+    **spec: Any,
+) -> Plan:
+    job = a_job(**{"resources": {"gpusPerNode": gpus}, **spec})
+    return a_plan(job, some_facts(model, data), machine, smaller=smaller)
+
+
+def layout_of(made: Plan) -> Layout:
+    assert made.layout is not None
+    return made.layout
+
+
+def gib(made: Plan) -> float:
+    assert made.memory_gib is not None
+    return made.memory_gib
+
+
+# ---------------------------------------------------------------- the order of the ways
+
+
+def test_a_small_model_is_simply_trained_in_long_rows() -> None:
+    assert layout_of(laid_out(smollm_135m())) == Layout(1, "none", gradient_checkpointing=False, tokens=32768)
+
+
+def test_rows_shrink_before_anything_is_recomputed() -> None:
+    made = laid_out(llama_8b())
+    assert layout_of(made) == Layout(1, "none", gradient_checkpointing=False, tokens=4096)
+
+
+def test_recomputation_comes_before_rows_too_short_for_a_gpu() -> None:
+    made = laid_out(llama_8b(), some_data(longest=200), machine=a_node(gpu_memory_gib=32.0))
+    assert layout_of(made).gradient_checkpointing is True
+    assert layout_of(made).tokens >= 2048
+
+
+def test_states_are_spread_where_they_would_not_fit() -> None:
+    made = laid_out(llama_8b(), gpus=8, method={"type": "full"})
+    assert layout_of(made).zero_stage == 2  # 16 GB weights whole, 2 GB gradients and 12 GB moments of an eighth each
+    assert layout_of(made).offload == "none"
+
+
+def test_a_model_larger_than_a_gpu_is_partitioned() -> None:
+    assert layout_of(laid_out(llama_70b(), gpus=8)).zero_stage == 3
+
+
+def test_the_hosts_memory_is_the_last_way() -> None:
+    made = laid_out(llama_8b(), method={"type": "full"})
+    assert layout_of(made).offload == "optimizer"  # weights and gradients are 32 GB, the moments would be 96 more
+    assert next(c.reason for c in made.choices if c.field == "deepspeed.offload") == "fits only so"
+
+
+def test_nothing_is_offloaded_from_a_cpu_to_itself() -> None:
+    with pytest.raises(InvalidSpec):
+        laid_out(llama_8b(), resources=CPU, machine=a_workstation(), method={"type": "full"})
+
+
+def test_a_cpu_gets_rows_of_a_thousand_tokens_unless_an_example_is_longer() -> None:
+    for longest, tokens in ((900, 1024), (1500, 1500)):
+        made = laid_out(smollm_135m(), some_data(longest=longest), resources=CPU, machine=a_workstation(memory_gib=64.0))
+        assert layout_of(made).tokens == tokens
+
+
+def test_processes_of_one_machine_share_its_memory() -> None:
+    shared = {"resources": {"nodes": 4, "gpusPerNode": 0}}
+    made = laid_out(smollm_135m(), some_data(longest=500), machine=a_workstation(memory_gib=16.0), **shared)
+    assert made.available_gib == 4.0
+
+
+# ---------------------------------------------------------------- what the manifest says
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"),
+    [
+        ({"deepspeed": {"zeroStage": 3}}, {"zero_stage": 3}),
+        ({"deepspeed": {"zeroStage": 0}}, {"zero_stage": 0}),
+        ({"deepspeed": {"offload": "optimizer"}}, {"offload": "optimizer"}),
+        ({"deepspeed": {"offload": "parameters"}}, {"offload": "parameters", "zero_stage": 3}),
+        ({"training": {"gradientCheckpointing": "always"}}, {"gradient_checkpointing": True}),
+    ],
+)
+def test_what_the_manifest_says_is_done(spec: dict[str, Any], wanted: dict[str, Any]) -> None:
+    layout = layout_of(laid_out(smollm_135m(), gpus=2, **spec))
+    assert {key: getattr(layout, key) for key in wanted} == wanted
+
+
+def test_what_the_manifest_forbids_is_not_done_even_if_nothing_else_fits() -> None:
+    long = some_data(longest=32_000)
+    assert layout_of(laid_out(llama_8b(), long)).gradient_checkpointing is True
+    with pytest.raises(InvalidSpec):
+        laid_out(llama_8b(), long, training={"gradientCheckpointing": "never"}, deepspeed={"offload": "none"})
+
+
+# ---------------------------------------------------------------- always
+
+any_job = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+gpus = st.sampled_from([1, 2, 8, 16])
+methods = st.sampled_from(["lora", "full"])
+
+
+@cache
+def job_on(gpus: int, method: str) -> FineTuneJob:
+    return a_job(resources={"gpusPerNode": gpus}, method={"type": method})
+
+
+def if_it_fits(model: ModelFacts, data: DataFacts, gpus: int, method: str, *, smaller: int = 0) -> Plan | None:
+    try:
+        return a_plan(job_on(gpus, method), some_facts(model, data), smaller=smaller)
+    except InvalidSpec:
+        return None
+
+
+@any_job
+@given(strategies.models(), strategies.data(), gpus, methods)
+def test_what_is_planned_fits_and_takes_the_longest_example(model: ModelFacts, data: DataFacts, gpus: int, method: str) -> None:
+    made = if_it_fits(model, data, gpus, method)
+    assume(made is not None)
+    assert made is not None
+    assert gib(made) <= 0.9 * 80.0 + 0.1  # rounded to a tenth
+    assert layout_of(made).tokens >= data.train.longest
+
+
+@any_job
+@given(strategies.models(), strategies.data(), gpus, methods)
+def test_what_fits_on_some_gpus_fits_on_more(model: ModelFacts, data: DataFacts, gpus: int, method: str) -> None:
+    if if_it_fits(model, data, gpus, method):
+        assert if_it_fits(model, data, 2 * gpus, method)
+
+
+@any_job
+@given(strategies.models(), strategies.data(), gpus, methods)
+def test_each_plan_after_memory_ran_out_is_smaller_until_there_is_no_smaller_one(
+    model: ModelFacts, data: DataFacts, gpus: int, method: str
+) -> None:
+    assume(if_it_fits(model, data, gpus, method) is not None)
+    made = [if_it_fits(model, data, gpus, method, smaller=times) for times in (0, 1, 2, 3, 99, 100)]
+    fitting = [one for one in made if one]
+    assert len(fitting) == len(made), "a plan that fits has a smaller one that fits, or stays"
+    layouts = [layout_of(one) for one in fitting]
+    sizes = [gib(one) for one in fitting]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(a != b for a, b in pairwise(layouts[:4]) if a != layouts[-1])
+    assert layouts[-2] == layouts[-1]
+
+
+def test_a_smaller_plan_takes_a_tenth_less_where_it_can_and_says_why() -> None:
+    first, second = laid_out(llama_8b()), laid_out(llama_8b(), smaller=1)
+    assert gib(second) <= 0.9 * gib(first) + 0.1
+    reason = next(choice.reason for choice in second.choices if choice.field == "tokens per micro-batch")
+    assert reason == "memory ran out 1 time before"
+
+
+def test_a_smaller_plan_trains_the_same_steps_on_the_same_batches() -> None:
+    assert laid_out(llama_8b(), smaller=2).schedule == laid_out(llama_8b()).schedule
