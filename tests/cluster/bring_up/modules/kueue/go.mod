@@ -1,0 +1,3 @@
+module finetune.dev/testcluster/kueue
+
+go 1.26.8

@@ -1,0 +1,3 @@
+module finetune.dev/testcluster/prometheus
+
+go 1.26.8
