@@ -68,7 +68,9 @@ def kube(request: pytest.FixtureRequest) -> Iterator[Kube]:
         )  # a layer of gigabytes is unpacked once while there are no nodes, else once for each
     with connected(own.up(), kubectl=str(own.programs / "kubectl")) as found:
         yield found
-    if not was_up and not os.environ.get("FINETUNE_KEEP_CLUSTER"):
+    if was_up or os.environ.get("FINETUNE_KEEP_CLUSTER"):
+        own.up()  # the tests of taking it down have taken it down
+    else:
         own.down()
 
 

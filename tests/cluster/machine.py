@@ -73,6 +73,12 @@ class Machine:
         run("build.sh", name, timeout=3600)
         return self.programs / name
 
+    def program_image(self, name: str) -> str:
+        """An image of such a program alone, on all nodes; its tag."""
+        self.program(name)
+        run("image.sh", "program", name)
+        return f"localhost/{name}:1"
+
     def node(self, command: str, number: int, *arguments: object) -> str:
         """up, kill, freeze, thaw, cut, join, stop, start or exec: see node.sh."""
         return run("node.sh", command, number, *arguments)

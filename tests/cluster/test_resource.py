@@ -30,7 +30,8 @@ def refusal(kube: Kube, manifest: Manifest) -> ApiError | None:
     try:
         kube.create(manifest, namespace="default", dryRun="All")
     except ApiError as error:
-        assert error.status == 422, error
+        if error.status != 422:
+            raise
         return error
     return None
 
@@ -76,7 +77,7 @@ def test_a_changed_field_is_refused_by_name(namespace: Namespace, old: Manifest,
 @pytest.mark.parametrize("policy", MAY_CHANGE)
 def test_suspending_and_the_time_to_live_may_change_at_any_time(namespace: Namespace, policy: Manifest) -> None:
     namespace.create(a_manifest())
-    off = {key: None for key in policy}
+    off = dict.fromkeys(policy)
     namespace.kube.merge("FineTuneJob", "support", {"spec": {"runPolicy": policy}}, namespace=namespace.name)
     namespace.kube.merge("FineTuneJob", "support", {"spec": {"runPolicy": off}}, namespace=namespace.name)
 

@@ -40,7 +40,7 @@ def test_two_pods_on_two_nodes_train_two_ranks_and_checkpoint_to_a_shared_volume
 
     first, second = ready.pod("plain", 0), ready.pod("plain", 1)
     assert first["spec"]["nodeName"] != second["spec"]["nodeName"]
-    assert job["status"]["completedIndexes"] == "0-1"
+    assert job["status"]["completedIndexes"] == "0,1"
     code, result = ready.until_ended("plain", 0)
     assert code == 0
     assert result is not None

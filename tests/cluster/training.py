@@ -132,9 +132,9 @@ def prepared(namespace: Namespace, image: str, storage_class: str | None, inputs
     return replace(training, facts=Facts(model=result.model, data=result.data, machine=result.machine))
 
 
-def make_inputs(folder: Path) -> None:
+def make_inputs(folder: Path, *, model: str = "model") -> None:
     """A tiny model and 120 chats."""
-    tiny_causal_lm(folder / "model")
+    tiny_causal_lm(folder / model)
     write_jsonl(folder / "chats.jsonl", chats(120))
 
 
@@ -144,9 +144,9 @@ def copy_in(namespace: Namespace, pod: str, folder: Path, target: str) -> None:
     with tarfile.open(fileobj=packed, mode="w") as archive:
         archive.add(folder, arcname=".")
     kube = namespace.kube
-    unpack = "import sys,tarfile; tarfile.open(fileobj=sys.stdin.buffer,mode='r|').extractall(sys.argv[1],filter='data')"
+    unpack = "import sys,tarfile; tarfile.open(fileobj=sys.stdin.buffer,mode='r|').extractall(sys.argv[1])"
     command = [kube.kubectl_path, "--kubeconfig", str(kube.kubeconfig), "exec", "-i", "-n", namespace.name, pod, "--"]
-    subprocess.run([*command, "python", "-c", unpack, target], input=packed.getvalue(), check=True, timeout=120)
+    subprocess.run([*command, "python", "-c", unpack, target], input=packed.getvalue(), check=True, timeout=60)
 
 
 def losses(text: str) -> dict[int, float]:

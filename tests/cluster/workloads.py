@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from cluster.kube import Manifest
@@ -57,7 +58,7 @@ def a_pod_spec(
         "env": [{"name": name, "value": value} for name, value in {"HOME": "/tmp", **(environment or {})}.items()],
         "resources": {"requests": {"cpu": "50m"}, "limits": limits or {}},
         "volumeMounts": mounts,
-        "securityContext": SAFE,
+        "securityContext": copy.deepcopy(SAFE),
     }
     return {
         "containers": [container],
@@ -66,7 +67,7 @@ def a_pod_spec(
         "terminationGracePeriodSeconds": grace_seconds,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "tolerations": LEAVE_SOON,
+        "tolerations": copy.deepcopy(LEAVE_SOON),
         **more,
     }
 

@@ -65,7 +65,7 @@ def test_every_field_explains_itself_in_kubectl_explain() -> None:
 
 
 def test_every_default_keeps_its_own_rules_as_it_stands() -> None:
-    # The server refuses a definition whose rules read what a default lacks, even where the properties' defaults would fill it in.
+    # The server refuses a definition whose rules read what a default lacks, though the properties' defaults would fill it in.
     ruled = [(path, node) for path, node in ALL if "default" in node and "x-kubernetes-validations" in node]
     assert len(ruled) > 5
     for path, node in ruled:

@@ -4,8 +4,6 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 mkdir -p "$bin" "$cache/built"
-exec 7>"$cache/build.lock"
-flock 7 # two at once would write into the same folders
 
 packages=(buildah containernetworking-plugins debootstrap iproute2 nftables openssl runc skopeo socat)
 missing=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null | awk '$2 == "installed" {print $1}' |
@@ -29,6 +27,8 @@ for module in "${modules[@]}"; do
   # shellcheck disable=SC2046
   key=$(cat go.mod go.sum $(find . -name '*.go' | sort) <(echo "$toolchain") | sha256sum | cut -c1-16)
   out=$cache/built/$module-$key
+  exec 7>"$cache/built/$module.lock"
+  [ -d "$out" ] || flock 7 # two at once would write into the same folder
   if [ ! -d "$out" ]; then
     echo "building $module" >&2
     flags="-s -w"
@@ -41,7 +41,8 @@ for module in "${modules[@]}"; do
     fi
     rm -rf "$out.part"
     mkdir "$out.part"
-    go build -trimpath -buildvcs=false -ldflags "$flags" -o "$out.part/" tool ./... 2> >(grep -v 'matched no packages' >&2)
+    # remove_all_sd: Prometheus without its forty ways to find targets
+    go build -trimpath -buildvcs=false -tags remove_all_sd -ldflags "$flags" -o "$out.part/" tool ./... 2> >(grep -v 'matched no packages' >&2)
     mv "$out.part" "$out"
   fi
   ln -sf "$out"/* "$bin/"

@@ -10,6 +10,10 @@ done
 kill -KILL $(marked) 2>/dev/null || true
 "$here/storage.sh" down
 for ns in $(ip netns list | awk '/^ft-(cp|node[0-9])( |$)/ {print $1}'); do ip netns delete "$ns"; done
+# buildah binds its store to itself and leaves that; while an image is being built it is busy and stays
+if [ -n "$(awk -v m="$cache/images/storage/overlay" '$5 == m' /proc/self/mountinfo)" ]; then
+  umount "$cache/images/storage/overlay" 2>/dev/null || true
+fi
 # the kubelet sets some kernel parameters of the machine: back to what they were
 if [ -f "$state/sysctl" ]; then sysctl -q -p "$state/sysctl"; fi
 # unlinking tens of thousands of hard links can take a while, so it happens in the background

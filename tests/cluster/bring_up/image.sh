@@ -4,6 +4,7 @@
 #     for instance: image.sh build localhost/trainer:test --target trainer .
 #     BASE_IMAGE is Debian 12 with Python, made with debootstrap the first time
 # image.sh load TAG       load an image that buildah knows
+# image.sh program NAME   an image of one program of $bin and nothing else: localhost/NAME:1
 # image.sh system         the pause and DNS images (used by up.sh)
 # image.sh clone DIR      a copy of the image store for a new node (used by node.sh)
 #
@@ -61,19 +62,24 @@ load() { # TAG
   done
 }
 
+program_image() { # NAME
+  local mark c
+  mark=$golden/program-$1-$(sha256sum <"$bin/$1" | cut -c1-16)
+  if [ -f "$mark" ]; then return; fi
+  c=$(b from scratch)
+  b copy --quiet "$c" "$bin/$1" "/$1" >/dev/null
+  b config --entrypoint "[\"/$1\"]" --cmd '' "$c"
+  b commit --quiet --rm "$c" "localhost/$1:1" >/dev/null
+  load "localhost/$1:1"
+  touch "$mark"
+}
+
 case ${1:-} in
   system)
-    key=$(cat "$bin/pause" "$bin/coredns" | sha256sum | cut -c1-16)
-    if [ -f "$golden/system-$key" ]; then exit; fi
-    for name in pause coredns; do
-      c=$(b from scratch)
-      b copy --quiet "$c" "$bin/$name" "/$name" >/dev/null
-      b config --entrypoint "[\"/$name\"]" --cmd '' "$c"
-      b commit --quiet --rm "$c" "localhost/$name:1" >/dev/null
-      load "localhost/$name:1"
-    done
-    touch "$golden/system-$key"
+    program_image pause
+    program_image coredns
     ;;
+  program) program_image "$2" ;;
   clone)
     lock
     mkdir -p "$2"
