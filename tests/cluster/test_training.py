@@ -14,6 +14,9 @@ from cluster.namespaces import RESTRICTED, Namespace
 from cluster.training import Training
 from cluster.workloads import a_pod
 
+STEPS = 200
+"""Some twenty seconds: enough to be killed in the middle."""
+
 
 @pytest.fixture(scope="module")
 def ready(
@@ -78,7 +81,7 @@ for path in ("/x", "/app/x", "/opt/venv/x", "/tmp/x"):
 def test_a_killed_rank_is_blamed_and_the_next_attempt_goes_on_from_its_checkpoint(
     ready: Training, namespace: Namespace, machine: Machine
 ) -> None:
-    ready.start("killed-1", steps=5000)
+    ready.start("killed-1", steps=STEPS)
     ready.until_checkpoint("killed")
     faults.kill_rank(machine, ready.pod("killed-1", 1), 1)
 
@@ -90,7 +93,7 @@ def test_a_killed_rank_is_blamed_and_the_next_attempt_goes_on_from_its_checkpoin
     namespace.until_job_has("Failed", "killed-1")
     reached = ready.checkpoints("killed")[-1]
 
-    ready.start("killed-2", attempt=2, steps=reached + 3)
+    ready.start("killed-2", attempt=2, steps=STEPS)
     namespace.until_job_has("Complete", "killed-2", seconds=120)
     _, result = ready.until_ended("killed-2", 0)
     assert result is not None
@@ -100,8 +103,8 @@ def test_a_killed_rank_is_blamed_and_the_next_attempt_goes_on_from_its_checkpoin
 
 @pytest.mark.node_access
 def test_a_frozen_rank_is_noticed_by_its_peer(ready: Training, namespace: Namespace, machine: Machine) -> None:
-    ready.start("frozen", steps=5000, stall_seconds=5.0)
-    ready.until_checkpoint("frozen")
+    ready.start("frozen", steps=5000, stall_seconds=5.0, checkpoint_seconds=3600.0)  # saving may take longer than a step
+    wait_for(lambda: training.losses(ready.sh("cat /workspace/frozen/metrics.jsonl || true")), what="a step")
     with faults.freeze_rank(machine, ready.pod("frozen", 1), 1):
         code, _ = ready.until_ended("frozen", 0, seconds=60)
         assert code == 75
@@ -114,7 +117,7 @@ def test_a_frozen_rank_is_noticed_by_its_peer(ready: Training, namespace: Namesp
 def test_a_lost_node_costs_an_attempt_and_not_the_run(
     ready: Training, namespace: Namespace, machine: Machine, kube: Kube
 ) -> None:
-    ready.start("lost-1", steps=5000)
+    ready.start("lost-1", steps=STEPS)
     ready.until_checkpoint("lost")
     keeper = faults.number_of(namespace.get("Pod", "keeper"))
     other = 3 - keeper
@@ -126,7 +129,7 @@ def test_a_lost_node_costs_an_attempt_and_not_the_run(
     namespace.until_job_has("Failed", "lost-1", seconds=90)
     reached = ready.checkpoints("lost")[-1]
 
-    ready.start("lost-2", attempt=2, steps=reached + 3)
+    ready.start("lost-2", attempt=2, steps=STEPS)
     namespace.until_job_has("Complete", "lost-2", seconds=120)
     _, result = ready.until_ended("lost-2", 0)
     assert result is not None
@@ -144,5 +147,5 @@ def test_a_full_volume_is_said_in_words_that_name_the_field(ready: Training, nam
     namespace.create({"apiVersion": "v1", "kind": "Pod", **pod})
     end = namespace.until_ended("full", seconds=90)
     assert end["exitCode"] == 64, namespace.log("full")
-    assert "the workspace is full" in end["message"]
+    assert "no space is left" in end["message"]
     assert "spec.workspace.size" in end["message"]
