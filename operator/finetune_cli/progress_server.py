@@ -19,7 +19,6 @@ from finetune_api.contract import progress as wire
 from finetune_api.v1alpha1.status import Progress
 from finetune_operator.brain.reports import to_progress, whole
 
-
 _POLL_SECONDS = 0.05
 """How long closing may take: a person who presses Ctrl-C waits for it."""
 

@@ -30,7 +30,8 @@ def test_ctrl_c_lets_the_stage_save_and_running_again_continues(desk: Desk) -> N
     stopped = desk.ended(run)
     assert stopped.code == 130
     assert stopped.told[-3:] == [
-        "Stopping: a checkpoint is written at the next step. Ctrl-C again stops at once and loses what came since the last one.",
+        "Stopping: a checkpoint is written at the next step."
+        " Ctrl-C again stops at once and loses what came since the last one.",
         "Suspended; what was reached is kept.",
         "train attempt 1 stopped",
     ]
