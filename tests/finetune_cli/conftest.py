@@ -18,9 +18,10 @@ import pytest
 
 import finetune_api
 import finetune_cli
-from builders import a_manifest, a_result, smollm_135m, some_data, some_facts
+from builders import a_manifest, a_result, some_data, some_facts
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_cli.main import main
+from known_models import smollm_135m
 
 SMALL = smollm_135m().model_copy(update={"parameters": 1_000_000, "embedding_parameters": 100_000, "vocabulary": 1000})
 """Fits whatever machine the tests run on."""

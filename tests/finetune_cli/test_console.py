@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from builders import NOON, a_job, a_plan, a_run, a_workstation, live, seen, smollm_135m, some_facts
+from builders import NOON, a_job, a_plan, a_run, a_workstation, live, seen, some_facts
 from finetune_api.v1alpha1.status import FineTuneJobStatus, Phase, Progress
 from finetune_cli.console import PlainLines, plan_lines, print_result, progress_text
 from finetune_operator.brain.transitions import Transition
+from known_models import smollm_135m
 
 
 class Watch:

@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import strategies
-from builders import a_job, a_node, a_plan, a_workstation, llama_8b, llama_70b, smollm_135m, some_data, some_facts
+from builders import a_job, a_node, a_plan, a_workstation, some_data, some_facts
 from finetune_api.contract.facts import DataFacts, ModelFacts
 from finetune_api.errors import InvalidSpec
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_operator.brain.machine import Machine
 from finetune_operator.brain.memory import Layout
 from finetune_operator.brain.plan import Plan
+from known_models import llama_8b, llama_70b, smollm_135m
 
 CPU = {"gpusPerNode": 0}
 
