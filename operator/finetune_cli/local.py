@@ -149,7 +149,7 @@ def take_up(job: FineTuneJob, workspace: Workspace) -> FineTuneJob:
 
 def _settled(attempt: Attempt) -> Attempt:
     """A failed attempt that no longer speaks against another one; it stays, so that no number is used twice."""
-    if attempt.reason == COMPLETED:
+    if attempt.reason in (COMPLETED, FailureClass.STOPPED):
         return attempt
     told = f"{attempt.reason}: {attempt.message}; run again by hand"
     return attempt.model_copy(update={"reason": str(FailureClass.STOPPED), "message": told, "charged": False})

@@ -42,6 +42,15 @@ def test_ctrl_c_lets_the_stage_save_and_running_again_continues(desk: Desk) -> N
     assert desk.attempts == {"prepare-1", "train-1", "train-2", "evaluate-1", "publish-1"}
 
 
+def test_ctrl_c_while_a_plan_prepares_is_no_plan(desk: Desk) -> None:
+    desk.tell(prepare_1={"wait": True})
+    run = desk.start("plan", desk.manifest(), "--prepare")
+    desk.until(desk.at_work("prepare-1"))
+    run.send_signal(signal.SIGINT)
+    stopped = desk.ended(run)
+    assert (stopped.code, stopped.out) == (130, "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_session_that_closes_stops_as_gently(desk: Desk, number: signal.Signals) -> None:
     desk.tell(**WAITS)

@@ -100,10 +100,10 @@ def test_a_crash_is_tried_again_until_the_restarts_are_used_up(desk: Desk) -> No
 
 def test_running_it_again_by_hand_brings_new_restarts(desk: Desk) -> None:
     manifest = desk.manifest(runPolicy={"maxRestarts": 0})
-    for number in (1, 2):
+    for number in (1, 2, 3):
         desk.tell(**{f"train_{number}": BUG})
         assert desk.finetune("run", manifest).code == 1
-    assert [(a.stage, a.number) for a in desk.job.status.attempts] == [("prepare", 1), ("train", 1), ("train", 2)]
+    assert [a.number for a in desk.job.status.attempts if a.stage == "train"] == [1, 2, 3]
     assert desk.job.status.attempts[1].message == "Unknown: exit code 1; the log has the traceback; run again by hand"
 
 

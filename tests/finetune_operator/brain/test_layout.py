@@ -80,6 +80,15 @@ def test_the_hosts_memory_is_the_last_way() -> None:
     assert next(c.reason for c in made.choices if c.field == "deepspeed.offload") == "fits only so"
 
 
+def test_a_manifest_that_offloads_in_the_cluster_runs_on_a_workstation_without_that() -> None:
+    job = {"resources": CPU, "deepspeed": {"offload": "parameters"}}
+    made, usual = (laid_out(smollm_135m(), machine=a_workstation(), **spec) for spec in (job, {"resources": CPU}))
+    assert layout_of(made) == layout_of(usual)
+    assert made.memory_gib == usual.memory_gib
+    choice = next(choice for choice in made.choices if choice.field == "deepspeed.offload")
+    assert (choice.value, choice.reason) == ("none", "a CPU has no other memory to offload to")
+
+
 def test_nothing_is_offloaded_from_a_cpu_to_itself() -> None:
     with pytest.raises(InvalidSpec):
         laid_out(llama_8b(), resources=CPU, machine=a_workstation(), method={"type": "full"})
