@@ -29,7 +29,17 @@ ROWS = 560
 """As many as two CPU cores read in two minutes. With a GPU, take them all."""
 
 _QUESTIONS = ("What does `{}` do?", "What is `{}` for?", "Explain `{}`.")
-_NOT_DOCUMENTATION = {"test", "tests", "idlelib", "lib2to3", "site-packages", "dist-packages", "turtledemo", "pydoc_data", "ensurepip"}
+_NOT_DOCUMENTATION = {
+    "test",
+    "tests",
+    "idlelib",
+    "lib2to3",
+    "site-packages",
+    "dist-packages",
+    "turtledemo",
+    "pydoc_data",
+    "ensurepip",
+}
 
 
 def main() -> None:
@@ -58,7 +68,7 @@ def fetch_model() -> None:
 
 
 def documentation(library: Path) -> Iterator[dict[str, str]]:
-    """A row for each documented public name: prompt, completion, and the module, so that the split can keep a module together."""
+    """A row for each documented public name: prompt, completion, and the module, by which the split keeps rows together."""
     for file in sorted(library.rglob("*.py")):
         parts = file.relative_to(library).with_suffix("").parts
         if _NOT_DOCUMENTATION & set(parts) or any(part.startswith("_") and part != "__init__" for part in parts):
@@ -83,8 +93,7 @@ def documented(node: ast.Module | ast.ClassDef, name: str) -> Iterator[tuple[str
         if isinstance(child, ast.ClassDef) and not child.name.startswith("_"):
             yield from documented(child, f"{name}.{child.name}")
         elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and not child.name.startswith("_"):
-            if docstring := ast.get_docstring(child):
-                yield f"{name}.{child.name}", docstring
+            yield f"{name}.{child.name}", ast.get_docstring(child) or ""
 
 
 if __name__ == "__main__":

@@ -71,7 +71,14 @@ def fetch_pages() -> None:
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         sys.exit("the texts come as a Debian package: run this on Debian or Ubuntu")
     with tempfile.TemporaryDirectory(dir=DATA) as scratch:
-        if subprocess.run(["apt-get", "download", "--quiet", "--quiet", "--option", "APT::Sandbox::User=root", TEXTS], cwd=scratch, check=False).returncode != 0:
+        if (
+            subprocess.run(
+                ["apt-get", "download", "--quiet", "--quiet", "--option", "APT::Sandbox::User=root", TEXTS],
+                cwd=scratch,
+                check=False,
+            ).returncode
+            != 0
+        ):
             sys.exit(f"apt-get could not download {TEXTS}; `apt-get update` as root may be missing")
         package = next(Path(scratch).glob("*.deb"))
         subprocess.run(["dpkg-deb", "--extract", package, Path(scratch) / "unpacked"], check=True)
