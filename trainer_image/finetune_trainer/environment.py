@@ -22,8 +22,8 @@ _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """Device nodes of NVIDIA, AMD and WSL: without any of them DeepSpeed is told that there is only a CPU."""
 
 _SHARED_CPU = {
-    # Threads that wait for each other sleep instead of spinning. Where cores are shared, a spinning thread keeps the one that it
-    # waits for from running: answers on two busy cores took nine times as long.
+    # Threads that wait for each other sleep instead of spinning. Where cores are shared, a spinning thread keeps the one that
+    # it waits for from running: answers on two busy cores took nine times as long.
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 _NO_COMPILER = {
