@@ -44,6 +44,7 @@ check: $(VENV)/.dev ## format, lint, types, import walls, generated files
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/finetune crd --output markdown | diff -u docs/manifest.md - || { echo "docs/manifest.md is not what finetune_api says: make docs" >&2; exit 1; }
 	$(BIN)/finetune crd | diff -u crds/finetunejobs.yaml - || { echo "crds/ is not what finetune_api generates: make crds" >&2; exit 1; }
 
 format: $(VENV)/.dev ## bring the code into shape
@@ -52,6 +53,9 @@ format: $(VENV)/.dev ## bring the code into shape
 
 crds: $(VENV)/.dev ## write crds/ anew from finetune_api
 	$(BIN)/finetune crd > crds/finetunejobs.yaml.new && mv crds/finetunejobs.yaml.new crds/finetunejobs.yaml
+
+docs: $(VENV)/.dev ## write docs/manifest.md anew from finetune_api
+	$(BIN)/finetune crd --output markdown > docs/manifest.md.new && mv docs/manifest.md.new docs/manifest.md
 
 golden: $(VENV)/.dev ## write the golden files anew; read the difference before you commit it
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/finetune_operator -q
@@ -65,6 +69,6 @@ constraints: $(VENV)/.dev ## pin the newest versions that pyproject.toml allows
 clean: ## remove the demonstrations' data and workspaces
 	rm -rf examples/*/data examples/*/workspace
 
-.PHONY: help demo routing test check format crds golden constraints clean
+.PHONY: help demo routing test check format crds docs golden constraints clean
 
 -include tests/cluster/cluster.mk
