@@ -6,12 +6,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from builders import a_manifest, an_encoder, llama_8b, llama_70b, smollm_135m, some_data
+from builders import a_manifest, some_data
 from finetune_api.contract.exit_codes import ExitCode
 from finetune_api.contract.facts import DataFacts, ModelFacts
 from finetune_api.contract.result import StageError, StageResult
 from finetune_api.v1alpha1.evaluation import Metric
 from finetune_operator.brain.observation import Exit, ExitReason
+from known_models import an_encoder, llama_8b, llama_70b, smollm_135m
 
 names = st.sampled_from(["a", "b", "c"])
 formats = st.sampled_from(["auto", "messages", "text", "classification", "tokens"])

@@ -93,6 +93,7 @@ def tiny_encoder(folder: Path, *, seed: int = 0) -> Path:
         max_position_embeddings=128,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
+        initializer_range=0.1,
         pad_token_id=tokenizer.pad_token_id,
     )
     BertModel(config).save_pretrained(folder)

@@ -14,7 +14,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -123,7 +123,7 @@ def broken_rules(model: type[BaseModel], raw: Any, path: str) -> list[Problem]:
     problems: list[Problem] = []
     if issubclass(model, Model) and model.constraints:
         instance, dropped = _what_is_valid(model, raw)
-        for rule in model.constraints if instance else ():
+        for rule in model.constraints:
             # A rule that reads a broken value says nothing new: the value is reported with its own place.
             if not any(f"self.{key}" in rule.cel for key in dropped) and not rule.holds(instance):
                 place = ".".join(part for part in (path, rule.field) if part)
@@ -136,17 +136,19 @@ def broken_rules(model: type[BaseModel], raw: Any, path: str) -> list[Problem]:
     return problems
 
 
-def _what_is_valid(model: type[Model], raw: dict[str, Any]) -> tuple[Model | None, set[str]]:
-    """The model without its broken fields, and their names; no model where a required field is broken."""
+def _what_is_valid(model: type[Model], raw: dict[str, Any]) -> tuple[Model, set[str]]:
+    """The model without its broken and its missing fields, and their names."""
     try:
         return model.model_validate_json(json.dumps(raw), strict=True), set()
     except ValidationError as error:
         broken = {str(detail["loc"][0]) for detail in error.errors(include_url=False) if detail["loc"]}
-    try:
-        kept = {key: value for key, value in raw.items() if key not in broken}
-        return model.model_validate_json(json.dumps(kept), strict=True), broken
-    except ValidationError:
-        return None, broken
+    values = {}
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if key in raw and key not in broken:
+            adapter: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
+            values[name] = adapter.validate_json(json.dumps(raw[key]), strict=True)
+    return model.model_construct(**values), broken
 
 
 def problems_of(error: ValidationError, raw: Any, path: str) -> list[Problem]:

@@ -15,8 +15,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -38,7 +38,7 @@ from finetune_operator.brain.machine import Machine
 from finetune_operator.brain.observation import AttemptSeen, AttemptState, Exit, ExitReason, Observation
 from finetune_operator.brain.plan import Plan, plan
 from finetune_operator.brain.stages import Stage
-from finetune_operator.brain.status import COMPLETED
+from finetune_operator.brain.status import COMPLETED, is_done
 from finetune_operator.brain.transitions import Transition, transitions
 
 POLL_SECONDS = 0.2
@@ -98,9 +98,24 @@ class Workspace:
 
     def save(self, job: FineTuneJob) -> None:
         """Keep manifest and status, in one rename."""
-        aside = self.state.with_suffix(".writing")
-        aside.write_text(job.model_dump_json(by_alias=True, exclude_none=True, indent=1), encoding="utf-8")
-        aside.rename(self.state)
+        with self.writing():
+            aside = self.state.with_suffix(".writing")
+            aside.write_text(job.model_dump_json(by_alias=True, exclude_none=True, indent=1), encoding="utf-8")
+            aside.rename(self.state)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Where writing may fail under way.
+
+        Raises: UserError for a full disk or a directory that is gone.
+        """
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"the workspace {self.root} cannot be written: {error.strerror}",
+                hint="What was reached is kept; run again when it can.",
+            ) from None
 
 
 def take_up(job: FineTuneJob, workspace: Workspace) -> FineTuneJob:
@@ -134,7 +149,7 @@ def take_up(job: FineTuneJob, workspace: Workspace) -> FineTuneJob:
 
 def _settled(attempt: Attempt) -> Attempt:
     """A failed attempt that no longer speaks against another one; it stays, so that no number is used twice."""
-    if attempt.reason == COMPLETED:
+    if attempt.reason in (COMPLETED, FailureClass.STOPPED):
         return attempt
     told = f"{attempt.reason}: {attempt.message}; run again by hand"
     return attempt.model_copy(update={"reason": str(FailureClass.STOPPED), "message": told, "charged": False})
@@ -235,20 +250,19 @@ class LocalRun:
     def run(self) -> FineTuneJob:
         """Run to the end; returns the job with its last status."""
         try:
-            while True:
+            while not self._is_far_enough():
                 decision = self._decide()
                 self._record(decision.status)
                 if decision.start:
-                    if self._done_with(decision.start.stage):
-                        return self.job
                     self._start(decision.start)
                 for name in decision.stop:
                     self._stop(name)
                 ended = self._running is None or self._running.finished_at is not None
                 phase = self.job.status.phase
                 if phase is not None and (phase.terminal or phase is Phase.SUSPENDED) and ended:
-                    return self.job
+                    break
                 self._wait(decision)
+            return self.job
         finally:
             self._server.close()
             if self._running and self._running.process.poll() is None:
@@ -256,9 +270,7 @@ class LocalRun:
 
     def request_stop(self) -> int:
         """Stop as a suspension would: save, keep, continue later. Asked a second time: at once. Returns how often asked."""
-        self._stop_requests += 1
-        policy = self.job.spec.run_policy.model_copy(update={"suspend": True})
-        self.job = self.job.model_copy(update={"spec": self.job.spec.model_copy(update={"run_policy": policy})})
+        self._stop_requests += 1  # and no more: a signal may come between any two steps, and the job is written there
         if self._stop_requests > 1 and self._running:
             self._running.process.kill()
         return self._stop_requests
@@ -266,6 +278,9 @@ class LocalRun:
     # ------------------------------------------------------------ observe, decide
 
     def _decide(self) -> Decision:
+        if self._stop_requests:
+            policy = self.job.spec.run_policy.model_copy(update={"suspend": True})
+            self.job = self.job.model_copy(update={"spec": self.job.spec.model_copy(update={"run_policy": policy})})
         seen, now = self._observe(), self.clock()
         try:
             self.plan = plan(
@@ -337,30 +352,32 @@ class LocalRun:
                 self.say(transition)
         self.show(status, self.plan)
 
-    def _done_with(self, stage: Stage) -> bool:
-        order = list(Stage)
-        return self.until is not None and order.index(stage) > order.index(self.until)
+    def _is_far_enough(self) -> bool:
+        return self.until is not None and is_done(self.job.status, self.until)
 
     def _start(self, name: AttemptName) -> None:
         assert self.plan is not None
         folder = self.workspace.attempt(name.stage, name.number)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "result.json").unlink(missing_ok=True)
         config = configure(self.job, self.plan, name.stage, name.number, workspace=str(self.workspace.root), mounts=self.mounts)
         orders = folder / "config.json"
-        orders.write_text(config.model_dump_json(by_alias=True, exclude_none=True, indent=1), encoding="utf-8")
+        with self.workspace.writing():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "result.json").unlink(missing_ok=True)
+            orders.write_text(config.model_dump_json(by_alias=True, exclude_none=True, indent=1), encoding="utf-8")
+            log = (folder / "log.txt").open("ab")
+            reports = self._server.expect(secrets.token_urlsafe(32), folder / "token")
         environment = {
             **self.environment,
             meta.TERMINATION_LOG_VARIABLE: str(folder / "result.json"),
             "FINETUNE_PARENT_PID": str(os.getpid()),
             "PYTHONUNBUFFERED": "1",
-            **self._server.expect(secrets.token_urlsafe(32), folder / "token"),
+            **reports,
         }
         if self.plan.topology.device == "cpu":
             environment["DS_ACCELERATOR"] = "cpu"
             environment["CUDA_VISIBLE_DEVICES"] = ""
         command = [sys.executable, "-m", "finetune_trainer", name.stage, "--config", str(orders)]
-        with (folder / "log.txt").open("ab") as log:
+        with log:
             process = subprocess.Popen(
                 command,
                 env=environment,

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ _NULL = {"", "~", "null", "Null", "NULL"}
 _FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
 _WRITTEN_OUT = 1e21
 """Below this Go writes a float without an exponent, as JSON does in JavaScript."""
+_MOST_VALUES = 1_000_000
+"""A few lines of aliases of aliases can stand for billions of values; kubectl refuses such a file too."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OBJECT_NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\Z")
 _PLAIN = "!plain"
@@ -41,6 +44,13 @@ class _KubectlLoader(yaml.SafeLoader):
         if kind is yaml.ScalarNode and implicit[0]:
             return "tag:yaml.org,2002:merge" if value == "<<" else _PLAIN
         return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]  # PyYAML has no hints here
+
+    def scan_to_next_token(self) -> None:
+        """Over blanks, comments and line ends; a tab is a blank wherever it does not indent."""
+        super().scan_to_next_token()
+        while self.peek() == "\t" and (self.flow_level or not self.allow_simple_key):
+            self.forward()
+            super().scan_to_next_token()
 
     def process_directives(self) -> Any:
         """`%YAML` and `%TAG`; kubectl knows version 1.1 alone."""
@@ -70,7 +80,7 @@ def _plain_word(loader: _KubectlLoader, node: yaml.ScalarNode) -> Any:
         if not math.isfinite(value):
             return word
         # On the way to the server 1.0 and 1e3 are written as 1 and 1000, so that whole-number fields take them.
-        return int(value) if value.is_integer() and abs(value) < _WRITTEN_OUT else value
+        return int(Decimal(repr(value))) if value.is_integer() and abs(value) < _WRITTEN_OUT else value
     return word
 
 
@@ -85,7 +95,7 @@ def _integer(word: str) -> int | None:
             return sign * int(digits, 0)
         if len(digits) > 1 and digits[0] == "0":
             return sign * int(digits, 8)
-        number = sign * int(digits) if digits.isdigit() else None
+        number = sign * int(digits) if digits.isascii() and digits.isdigit() else None
     except ValueError:
         return None
     return number if number is not None and -(2**63) <= number < 2**64 else None
@@ -158,9 +168,20 @@ class Manifest:
 def read_yaml(text: str) -> list[Any]:
     """All documents of a YAML text as plain JSON types, with kubectl's meaning of words.
 
-    Raises: yaml.YAMLError with the place.
+    Raises: yaml.YAMLError with the place, if there is one; RecursionError for what is nested hundreds of times.
     """
-    return [document for document in yaml.load_all(text, Loader=_KubectlLoader) if document is not None]
+    documents = [document for document in yaml.load_all(text, Loader=_KubectlLoader) if document is not None]
+    if _written_out(documents, {}) > _MOST_VALUES:
+        raise yaml.YAMLError(f"its aliases stand for more than {_MOST_VALUES:,} values")
+    return documents
+
+
+def _written_out(value: Any, known: dict[int, int]) -> int:
+    """How many values there are when every alias is written out, as JSON must."""
+    if id(value) not in known:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        known[id(value)] = 1 + sum(_written_out(one, known) for one in inner)
+    return known[id(value)]
 
 
 def read_manifest(path: str) -> Manifest:
@@ -182,6 +203,8 @@ def read_manifest(path: str) -> Manifest:
         raise UserError(f"{path}{place}: {error.problem}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply") from None
     jobs = [d for d in documents if isinstance(d, dict) and d.get("kind") == meta.KIND]
     if not jobs and len(documents) == 1:
         jobs = documents  # let the validator say what is missing

@@ -19,6 +19,9 @@ from finetune_api.contract import progress as wire
 from finetune_api.v1alpha1.status import Progress
 from finetune_operator.brain.reports import to_progress, whole
 
+_POLL_SECONDS = 0.05
+"""How long closing may take: a person who presses Ctrl-C waits for it."""
+
 
 class _QuietServer(ThreadingHTTPServer):
     """Says nothing about a client that went away in the middle of a request: the terminal belongs to the run."""
@@ -37,7 +40,7 @@ class ProgressServer:
         self._token: str | None = None
         self._newest: wire.TrainerStatus | None = None
         self._server = _QuietServer(("127.0.0.1", 0), self._handler())
-        threading.Thread(target=self._server.serve_forever, name="progress-server", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="progress-server", daemon=True).start()
 
     def expect(self, token: str, token_file: Path) -> dict[str, str]:
         """Take reports with this token from now on; returns the environment that a stage needs to report."""

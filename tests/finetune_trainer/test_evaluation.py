@@ -7,13 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
 import stages
 from finetune_operator.brain.stages import Stage
+from plain import plain_loss
 
 
 @pytest.fixture(scope="module")
@@ -38,23 +38,6 @@ def with_gates(raw: dict[str, Any], gates: list[dict[str, Any]]) -> dict[str, An
 def report(workspace: Path) -> dict[str, Any]:
     value: dict[str, Any] = json.loads((workspace / "reports/evaluation.json").read_text())
     return value
-
-
-@torch.no_grad()
-def plain_loss(model: Any, workspace: Path) -> float:
-    """Loss per supervised token over the test split, one example at a time, with nothing of ours but the tokens."""
-    folder = workspace / "data/test"
-    tokens, mask = np.fromfile(folder / "tokens.bin", np.uint32), np.fromfile(folder / "supervised.bin", np.uint8)
-    examples = np.load(folder / "examples.npy")
-    total, count = 0.0, 0
-    for example in examples:
-        begin, end = example["offset"], example["offset"] + example["length"]
-        ids = torch.from_numpy(tokens[begin:end].astype(np.int64))
-        labels = torch.where(torch.from_numpy(mask[begin:end].astype(bool)), ids, -100)
-        supervised = int((labels[1:] != -100).sum())
-        total += float(model(input_ids=ids[None], labels=labels[None]).loss) * supervised
-        count += supervised
-    return total / count
 
 
 def test_the_adapter_in_plain_peft_has_the_loss_that_the_report_says(evaluated: Path, causal_lm: Path) -> None:

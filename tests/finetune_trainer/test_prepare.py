@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -225,7 +224,7 @@ def test_content_never_reaches_log_or_error(job: Any, tmp_path: Path) -> None:
     assert secret not in error_of(end).message
 
 
-# ---------------------------------------------------------------- bad models and orders: exit 64
+# ---------------------------------------------------------------- bad models: exit 64
 
 
 def test_a_model_directory_without_config_says_what_it_must_hold(job: Any, tmp_path: Path) -> None:
@@ -273,64 +272,3 @@ def test_an_encoder_is_refused_for_chat_before_anything_is_trained(encoder: Path
     raw["spec"]["model"]["uri"] = f"file://{encoder}"
     error = refused(raw, tmp_path / "w", 64)
     assert error.field == "spec.model.chatTemplate"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"version": "v9"}, "is of version 'v9'; this trainer reads v1alpha1"),
-        ({"surprise": 1}, "surprise: unknown field"),
-        ({"prepare": None}, "has no block prepare"),
-        ({"stage": "publish"}, "has no block publish"),
-    ],
-)
-def test_orders_of_another_version_or_with_unknown_keys_are_refused(
-    change: dict[str, Any], message: str, job: Any, tmp_path: Path
-) -> None:
-    config = stages.orders(job(GOOD), stages.Stage.PREPARE, tmp_path / "w").model_dump(mode="json", by_alias=True)
-    path = tmp_path / "job.json"
-    path.write_text(json.dumps({**config, **change}))
-    end = stages.run_with(path, "prepare", tmp_path)
-    assert end.code == 64, end.log
-    assert message in error_of(end).message
-    assert "Traceback" not in end.log
-
-
-# ---------------------------------------------------------------- bad disks
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Any:
-    """A file system of 300 KB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"mounting needs root: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def run_on(disk: Path, raw: dict[str, Any], tmp_path: Path) -> stages.Ended:
-    config = stages.orders(raw, stages.Stage.PREPARE, disk / "workspace")
-    return stages.run_here(config, tmp_path / "elsewhere")
-
-
-def test_a_full_disk_names_the_workspace_and_leaves_nothing_that_looks_whole(
-    small_disk: Path, job: Any, tmp_path: Path
-) -> None:
-    end = run_on(small_disk, job(chats(4000)), tmp_path)
-    assert end.code == 64, end.log
-    error = error_of(end)
-    assert error.field == "spec.workspace.size"
-    assert "Traceback" not in end.log
-    assert not (small_disk / "workspace/data").exists()
-
-
-def test_a_read_only_workspace_is_said_to_be_one(small_disk: Path, job: Any, tmp_path: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    end = run_on(small_disk, job(GOOD), tmp_path)
-    assert end.code == 64, end.log
-    error = error_of(end)
-    assert error.field == "spec.workspace"
-    assert "Traceback" not in end.log

@@ -28,7 +28,7 @@ _POLL_SECONDS = 0.05
 _AFTER_A_DEATH_SECONDS = 10.0
 """How long the others may take to notice by themselves that a rank is gone."""
 _MULTI_NODE_PORT = "29500"
-_KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 """glibc gives each large tensor back to the system and faults it in again, page by page: a tenth of a step on a CPU."""
 
 PARENT_VARIABLE = "FINETUNE_PARENT_PID"
@@ -121,7 +121,7 @@ def _start(
         "OMP_NUM_THREADS": str(orders.threads_per_process),
         meta.TERMINATION_LOG_VARIABLE: str(result),
         PARENT_VARIABLE: str(os.getpid()),
-        **_KEEP_MEMORY,
+        **KEEP_MEMORY,
     }
     command = [sys.executable, "-m", "finetune_trainer", *arguments]
     return _Rank(subprocess.Popen(command, env={**environment, **ours}), result)

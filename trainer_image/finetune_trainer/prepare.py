@@ -15,6 +15,7 @@ import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -89,8 +90,9 @@ def _model(config: TrainerConfig, workspace: Workspace, environment: Mapping[str
     said = config.model
     marker = workspace.model / ".finetune.json"
     source = {"uri": said.uri, "revision": said.revision, "stamp": _stamp(said.uri)}
-    if marker.is_file() and (known := json.loads(marker.read_text(encoding="utf-8")))["source"] == source:
-        return known["commit"] if known["commit"] is None else str(known["commit"])
+    known = _read_marker(marker)
+    if known.get("source") == source:
+        return None if known["commit"] is None else str(known["commit"])
     fetched = fetch_model(
         said.uri,
         workspace.model if not said.uri.endswith(".gguf") else workspace.root / "gguf",
@@ -110,6 +112,15 @@ def _model(config: TrainerConfig, workspace: Workspace, environment: Mapping[str
         aside.rename(workspace.model)
     write_whole(marker, json.dumps({"source": source, "commit": fetched.revision}))
     return fetched.revision
+
+
+def _read_marker(marker: Path) -> dict[str, Any]:
+    """What model is here, as the attempt that brought it said; nothing if it came to no end."""
+    try:
+        value = json.loads(marker.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _stamp(uri: str) -> str | None:

@@ -49,7 +49,7 @@ def run(
 
         merge_adapter(config, workspace, folder)
     else:
-        shutil.copytree(workspace.adapter if orders.tuned == "adapter" else workspace.merged, folder, dirs_exist_ok=True)
+        _copy(workspace.adapter if orders.tuned == "adapter" else workspace.merged, folder)
     reporter.report(percent=50)
     evaluation = _read(workspace.evaluation_report)
     card = model_card(
@@ -78,6 +78,15 @@ def run(
         report=str(workspace.html_report.relative_to(workspace.root)),
     )
     return StageResult(stage="publish", attempt=config.job.attempt, output=output)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy files, ending at the first that cannot be: shutil.copytree goes on, and then tells no error number."""
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            place = target / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
 
 
 def _write_manifest(config: TrainerConfig, workspace: Workspace, evaluation: dict[str, Any], folder: Path) -> tuple[str, int]:

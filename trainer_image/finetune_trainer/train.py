@@ -18,12 +18,9 @@ import json
 import logging
 import math
 import resource
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -36,8 +33,8 @@ from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import Interrupted, Transient, UserError
 from finetune_trainer.data.pack import rows_for_step, rows_one_by_one
 from finetune_trainer.data.store import Documents, open_documents
+from finetune_trainer.engine.build import build_engine
 from finetune_trainer.engine.checkpoint import Checkpoints, Found, Progress
-from finetune_trainer.engine.deepspeed_config import deepspeed_config
 from finetune_trainer.engine.distributed import Ranks, StopRequest, Watchdog, lost_peer
 from finetune_trainer.engine.journal import Journal
 from finetune_trainer.engine.order import GlobalOrder
@@ -45,12 +42,8 @@ from finetune_trainer.engine.reporting import ProgressReporter
 from finetune_trainer.engine.schedule import learning_rate
 from finetune_trainer.engine.states import EngineStates
 from finetune_trainer.model import attention
-from finetune_trainer.model.adapters import attach, save_adapter
 from finetune_trainer.model.batch import micro_batch
-from finetune_trainer.model.files import load_tokenizer
-from finetune_trainer.model.fused_lora import fuse_adapters
-from finetune_trainer.model.heads import CausalHead, ClassifierHead, Head
-from finetune_trainer.model.load import DTYPES, load_causal_lm, load_classifier
+from finetune_trainer.model.export import export
 from finetune_trainer.model.packing import check_packing
 from finetune_trainer.whole import write_whole
 
@@ -58,8 +51,6 @@ log = logging.getLogger(__name__)
 
 _LOAD_SECONDS = 1800.0
 _FIRST_STEP_SECONDS = 900.0
-_BETAS = (0.9, 0.95)
-"""Adam's decay rates as is usual for language models: a few hundred steps are too few for 0.999."""
 
 
 def run(config: TrainerConfig, workspace: Workspace, reporter: ProgressReporter, environment: Mapping[str, str]) -> StageResult:
@@ -120,12 +111,12 @@ class Training:
             batch_size=self.orders.batch_size,
             seed=self.orders.seed,
         )
-        self.engine, self.head = self._initialize()
+        self.engine, self.head = build_engine(config, workspace, ranks, labels=self.data.labels)
         longest = int(self.data.train.lengths.max())
         verdict = check_packing(
             self.head,
             asked=self.orders.packing,
-            packed_attention=self._attention,
+            packed_attention=attention.PACKED_LEAN if self.orders.gradient_checkpointing else attention.PACKED,
             longest=longest,
             on_gpu=ranks.on_gpu,
         )
@@ -140,66 +131,6 @@ class Training:
         self.journal = Journal(workspace.metrics if ranks.rank == 0 else None, config.job.attempt, ranks.sum, time.monotonic)
         self.progress = Progress(step=0)
 
-    # ------------------------------------------------------------ what is trained
-
-    @property
-    def _attention(self) -> str:
-        return attention.PACKED_LEAN if self.orders.gradient_checkpointing else attention.PACKED
-
-    def _initialize(self) -> tuple[Any, Head]:
-        """Load the model, freeze what is not trained, and hand it to DeepSpeed."""
-        import deepspeed
-
-        torch.set_num_threads(self.orders.threads_per_process)
-        attention.register()
-        settings = deepspeed_config(self.orders)
-        kept = _partition_while_loading(settings) if self.orders.zero_stage == 3 else None
-        head = self._load()
-        parameters = [parameter for parameter in head.parameters() if parameter.requires_grad]
-        if self.ranks.rank == 0:
-            log.info("%s parameters are trained", f"{sum(_count(p) for p in parameters):,}")
-            log.info("DeepSpeed configuration: %s", json.dumps(settings))
-        optimizer = torch.optim.AdamW(
-            _parameter_groups(parameters, self.orders.weight_decay),
-            lr=self.orders.learning_rate,
-            betas=_BETAS,
-            fused=self.ranks.on_gpu and self.orders.offload == "none",
-        )
-        engine, *_ = deepspeed.initialize(model=head, optimizer=optimizer, config=settings, dist_init_required=False)
-        del kept
-        engine.train()
-        return engine, head
-
-    def _load(self) -> Head:
-        orders, trusted = self.orders, self.config.model.trust_remote_code
-        classification = self.config.task == "classification"
-        # Loaded with transformers' own attention; check_packing switches to ours once it has compared the two.
-        if classification:
-            model = load_classifier(
-                self.workspace.model,
-                labels=self.data.labels,
-                precision=orders.precision,
-                seed=orders.seed,
-                trust_remote_code=trusted,
-            )
-        else:
-            model = load_causal_lm(self.workspace.model, precision=orders.precision, trust_remote_code=trusted)
-        if orders.gradient_checkpointing:
-            _recompute_activations(model)
-        if orders.lora is None:
-            wrapped: Any = model
-        else:
-            wrapped = attach(
-                model, orders.lora, classification=classification, dtype=DTYPES[orders.precision], seed=orders.seed
-            )
-        if orders.gradient_checkpointing and orders.lora is not None:
-            wrapped.enable_input_require_grads()
-        if orders.lora is not None and orders.zero_stage < 3:
-            fuse_adapters(wrapped)
-        if self.ranks.on_gpu and orders.zero_stage < 3:
-            wrapped.to(self.ranks.device)
-        return ClassifierHead(wrapped) if classification else CausalHead(wrapped)
-
     # ------------------------------------------------------------ the loop
 
     def fit(self, stop: StopRequest) -> TrainSummary:
@@ -211,7 +142,7 @@ class Training:
         early = self._is_no_better
         self.watchdog.arm("the first step", seconds=max(_FIRST_STEP_SECONDS, orders.stall_seconds))
         for step in range(resumed_from, resumed_from if early else orders.total_steps):
-            self._step(step)
+            self.step(step)
             self.watchdog.arm("training", seconds=orders.stall_seconds)
             self.progress = replace(self.progress, step=step + 1)
             due = time.monotonic() - last_checkpoint >= orders.checkpoint_seconds
@@ -241,7 +172,7 @@ class Training:
         """Whether the last validations brought nothing; so may be a checkpoint that was written just before the end."""
         return bool(self.orders.patience) and self.progress.without_improvement >= self.orders.patience
 
-    def _step(self, step: int) -> None:
+    def step(self, step: int) -> None:
         """One optimizer step over the examples that the order gives it."""
         orders, ranks, data = self.orders, self.ranks, self.data.train
         indices = self.order.batch(step)
@@ -388,7 +319,7 @@ class Training:
         else:
             weights = {name: self.states.weight(name) for name in self.states.names()}
         if self.ranks.rank == 0:
-            self._export(weights)
+            export(self.config, self.workspace, self.head, weights)
             self._write_report()
         self.ranks.wait_for_all()
 
@@ -407,24 +338,6 @@ class Training:
         log.warning("the checkpoint of the best step %d cannot be read: the last step is kept instead", best)
         self.progress = Progress(self.progress.step)
         return None
-
-    def _export(self, weights: dict[str, torch.Tensor]) -> None:
-        """Write adapter or model in Hugging Face's layout, aside and then in one rename."""
-        # Names begin with the attribute that holds the model inside the head.
-        state = {name.removeprefix("model."): weight for name, weight in weights.items()}
-        target = self.workspace.adapter if self.orders.lora else self.workspace.merged
-        aside = target.with_name(f"{target.name}.writing-{self.config.job.attempt}")
-        shutil.rmtree(aside, ignore_errors=True)
-        tokenizer = load_tokenizer(self.workspace.model, trust_remote_code=self.config.model.trust_remote_code)
-        if self.orders.lora:
-            revision = _commit_of(self.workspace.model)
-            save_adapter(self.head.model, state, aside, base=self.config.model.uri, revision=revision)
-        else:
-            dtype = DTYPES[self.orders.precision]
-            self.head.inner.save_pretrained(aside, state_dict={name: w.to(dtype) for name, w in state.items()})
-        tokenizer.save_pretrained(aside)
-        shutil.rmtree(target, ignore_errors=True)
-        aside.rename(target)
 
     def _write_report(self) -> None:
         self.workspace.reports.mkdir(exist_ok=True)
@@ -477,36 +390,6 @@ def _identity(config: TrainerConfig, data_digest: str) -> str:
     orders = {k: v for k, v in config.train.model_dump(mode="json", by_alias=True).items() if k not in topology}
     value = {"orders": orders, "data": data_digest, "model": config.model.uri, "task": config.task}
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _commit_of(model: Path) -> str | None:
-    marker = model / ".finetune.json"
-    return json.loads(marker.read_text(encoding="utf-8"))["commit"] if marker.is_file() else None
-
-
-def _parameter_groups(parameters: list[torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices with weight decay, biases and norms without."""
-    # Under ZeRO-3 a parameter is empty here; its own record knows the shape.
-    matrices = [p for p in parameters if len(getattr(p, "ds_shape", p.shape)) >= 2]
-    others = [p for p in parameters if len(getattr(p, "ds_shape", p.shape)) < 2]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
-
-
-def _partition_while_loading(settings: dict[str, Any]) -> Any:
-    """Tell transformers to spread weights over ranks while it loads them. The object must be kept alive until then."""
-    from transformers.integrations import HfDeepSpeedConfig
-
-    return HfDeepSpeedConfig(settings)
-
-
-def _recompute_activations(model: Any) -> None:
-    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-    enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-
-
-def _count(parameter: torch.nn.Parameter) -> int:
-    return int(getattr(parameter, "ds_numel", parameter.numel()))
 
 
 def _peak_bytes(ranks: Ranks) -> float:

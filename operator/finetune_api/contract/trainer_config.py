@@ -253,6 +253,8 @@ def read_config(text: str, *, source: str) -> TrainerConfig:
         raw = json.loads(text)
     except ValueError as error:
         raise UserError(f"{source} is not JSON: {error}") from None
+    except RecursionError:
+        raise UserError(f"{source} is JSON nested too deeply") from None
     if not isinstance(raw, dict):
         raise UserError(f"{source} holds no JSON object")
     version = raw.get("version")

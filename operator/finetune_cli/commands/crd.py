@@ -10,7 +10,7 @@ from typing import Any
 def add(subparsers: Any) -> None:
     """Declare the command."""
     parser: argparse.ArgumentParser = subparsers.add_parser("crd", help="print the CustomResourceDefinition")
-    parser.add_argument("--output", choices=("yaml", "json"), default="yaml", help="format (default: yaml)")
+    parser.add_argument("--output", choices=("yaml", "json", "markdown"), default="yaml", help="format (default: yaml)")
     parser.set_defaults(run=run)
 
 
@@ -23,6 +23,10 @@ def run(arguments: argparse.Namespace) -> int:
         from finetune_cli.console import as_json
 
         sys.stdout.write(as_json(definition) + "\n")
+    elif arguments.output == "markdown":
+        from finetune_cli.reference import manifest_reference
+
+        sys.stdout.write(manifest_reference(definition))
     else:
         sys.stdout.write(as_yaml(definition))
     return 0

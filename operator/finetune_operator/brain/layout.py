@@ -85,6 +85,8 @@ def choose_layout(
         notes.chose("deepspeed.zeroStage", chosen.zero_stage, several if topology.world_size > 1 else "there is one process")
     if spec.deepspeed.offload == "auto":
         notes.chose("deepspeed.offload", chosen.offload, "fits without" if chosen.offload == "none" else "fits only so")
+    elif chosen.offload != spec.deepspeed.offload:
+        notes.chose("deepspeed.offload", chosen.offload, "a CPU has no other memory to offload to")
     if spec.training.gradient_checkpointing == "auto":
         notes.chose(
             "training.gradientCheckpointing",
@@ -109,9 +111,11 @@ def _layouts(
     stages = [1, 2, 3] if spec.deepspeed.zero_stage == "auto" else [int(spec.deepspeed.zero_stage)]
     if topology.world_size == 1 and spec.deepspeed.zero_stage == "auto":
         stages = [1]
-    offloads: list[Offload] = ["none", "optimizer", "parameters"] if cuda else ["none"]
+    offloads: list[Offload] = ["none", "optimizer", "parameters"]
     if spec.deepspeed.offload != "auto":
         offloads = [spec.deepspeed.offload]
+    if not cuda:
+        offloads = ["none"]  # from its own memory into its own memory
     checkpointing = {"auto": [False, True], "always": [True], "never": [False]}[spec.training.gradient_checkpointing]
     top = _ROWS[0] if cuda else _CPU_ROWS
     rows = [row for row in _ROWS if longest <= row <= top] or [longest]

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from builders import a_job, a_node, a_plan, a_workstation, smollm_135m, some_facts
+from builders import a_job, a_node, a_plan, a_workstation, some_facts
 from finetune_api.contract.trainer_config import Mounts, TrainerConfig, read_config
 from finetune_api.errors import UserError
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_operator.brain.configure import configure
 from finetune_operator.brain.stages import Stage
 from golden import assert_golden
+from known_models import smollm_135m
 
 WHOLE = a_job(
     model={"uri": "hf://org/model", "revision": "v2", "chatTemplate": "{{ messages }}"},

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from builders import llama_8b
 from finetune_api.contract.facts import ActivationBytes, ModelFacts, SplitFacts
 from finetune_operator.brain.cost import training_flops
+from known_models import llama_8b
 
 # Embedding of 10 x 4 = 40 parameters, an output layer of as many, 100 in the layers between.
 TOY = ModelFacts(

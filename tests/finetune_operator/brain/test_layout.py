@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import strategies
-from builders import a_job, a_node, a_plan, a_workstation, llama_8b, llama_70b, smollm_135m, some_data, some_facts
+from builders import a_job, a_node, a_plan, a_workstation, some_data, some_facts
 from finetune_api.contract.facts import DataFacts, ModelFacts
 from finetune_api.errors import InvalidSpec
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_operator.brain.machine import Machine
 from finetune_operator.brain.memory import Layout
 from finetune_operator.brain.plan import Plan
+from known_models import llama_8b, llama_70b, smollm_135m
 
 CPU = {"gpusPerNode": 0}
 
@@ -77,6 +78,15 @@ def test_the_hosts_memory_is_the_last_way() -> None:
     made = laid_out(llama_8b(), method={"type": "full"})
     assert layout_of(made).offload == "optimizer"  # weights and gradients are 32 GB, the moments would be 96 more
     assert next(c.reason for c in made.choices if c.field == "deepspeed.offload") == "fits only so"
+
+
+def test_a_manifest_that_offloads_in_the_cluster_runs_on_a_workstation_without_that() -> None:
+    job = {"resources": CPU, "deepspeed": {"offload": "parameters"}}
+    made, usual = (laid_out(smollm_135m(), machine=a_workstation(), **spec) for spec in (job, {"resources": CPU}))
+    assert layout_of(made) == layout_of(usual)
+    assert made.memory_gib == usual.memory_gib
+    choice = next(choice for choice in made.choices if choice.field == "deepspeed.offload")
+    assert (choice.value, choice.reason) == ("none", "a CPU has no other memory to offload to")
 
 
 def test_nothing_is_offloaded_from_a_cpu_to_itself() -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import strategies
-from builders import an_encoder, llama_8b
 from finetune_api.contract.facts import ModelFacts
 from finetune_operator.brain.memory import Layout, Offload, activation_bytes, lora_parameters, states_bytes, total_bytes
+from known_models import an_encoder, llama_8b
 
 PLAIN = Layout(zero_stage=1, offload="none", gradient_checkpointing=False, tokens=4096)
 

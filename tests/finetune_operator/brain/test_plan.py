@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from builders import a_job, a_node, a_plan, a_workstation, an_encoder, llama_8b, llama_70b, smollm_135m, some_data, some_facts
+from builders import a_job, a_node, a_plan, a_workstation, some_data, some_facts
 from finetune_api.contract.facts import ModelFacts
 from finetune_api.errors import InvalidSpec
 from finetune_api.v1alpha1.job import FineTuneJob
@@ -16,6 +16,7 @@ from finetune_cli.console import print_plan
 from finetune_operator.brain.machine import Machine
 from finetune_operator.brain.plan import Plan
 from golden import assert_golden
+from known_models import an_encoder, llama_8b, llama_70b, smollm_135m
 
 
 def chosen(made: Plan) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import strategies
-from builders import a_job, an_encoder, llama_8b, llama_70b, smollm_135m, some_data
+from builders import a_job, some_data
 from finetune_api.contract.facts import DataFacts, ModelFacts
 from finetune_operator.brain.choices import Notes
 from finetune_operator.brain.machine import Topology
 from finetune_operator.brain.schedule import Schedule, choose_schedule
+from known_models import an_encoder, llama_8b, llama_70b, smollm_135m
 
 
 def a_schedule(

@@ -137,6 +137,8 @@ def _saved_bytes(config: PretrainedConfig, family: Family, layers: int, *, lora:
     AttentionInterface.register(_COUNTED, _counted_attention)
     small = copy.deepcopy(config)
     small.num_hidden_layers = layers
+    if getattr(small, "max_position_embeddings", None):  # some encoders have fewer positions than are counted over
+        small.max_position_embeddings = max(small.max_position_embeddings, 2 * _TOKENS)
     if getattr(small, "layer_types", None):
         small.layer_types = list(small.layer_types)[:layers]
     small._attn_implementation = _COUNTED

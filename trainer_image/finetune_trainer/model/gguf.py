@@ -6,6 +6,7 @@ training and merging then refuse. So the weights are dequantised into a fresh mo
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -53,4 +54,18 @@ def convert_gguf(file: Path, destination: Path) -> None:
     )
     plain.save_pretrained(destination)
     tokenizer.save_pretrained(destination)
+    _forget_tokens_beyond(destination / "tokenizer.json", rows=config.vocab_size)
     log.info("converted %s: %s parameters", name, sum(p.numel() for p in plain.parameters()))
+
+
+def _forget_tokens_beyond(file: Path, *, rows: int) -> None:
+    """Take out tokens that have no row in the embedding, so that they are no part of the model.
+
+    transformers builds these tokenizers as GPT-2's, and adds GPT-2's `<|endoftext|>` behind a vocabulary that lacks it, as
+    Llama 3's does.
+    """
+    value = json.loads(file.read_text(encoding="utf-8"))
+    known = value["added_tokens"]
+    value["added_tokens"] = [token for token in known if token["id"] < rows]
+    if len(value["added_tokens"]) < len(known):
+        file.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")

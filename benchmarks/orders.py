@@ -1,0 +1,44 @@
+"""Orders for the trainer's stages as the plan gives them, for one process with one thread."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from finetune_api.contract.result import decode
+from finetune_api.contract.trainer_config import TrainerConfig
+from finetune_api.parse import parse_job
+from finetune_api.v1alpha1.status import Facts
+from finetune_cli.machine import this_machine
+from finetune_operator.brain.configure import configure
+from finetune_operator.brain.plan import plan
+from finetune_operator.brain.stages import Stage
+
+
+def orders(manifest: dict[str, Any], stage: Stage, workspace: Path) -> TrainerConfig:
+    """What the stage is told; what prepare found is read from the workspace if it has run there."""
+    job = parse_job(manifest)
+    found, facts = workspace / "prepare-result.json", None
+    if found.is_file():
+        result = decode(found.read_text(encoding="utf-8"))
+        assert result is not None
+        facts = Facts(model=result.model, data=result.data, machine=result.machine)
+    made = plan(job.spec, facts, this_machine(os.environ))
+    return configure(job, made, stage, 1, workspace=str(workspace))
+
+
+def prepare(manifest: dict[str, Any], workspace: Path) -> None:
+    """Run the prepare stage as a pod would.
+
+    Raises: SystemExit if it fails.
+    """
+    workspace.mkdir(parents=True, exist_ok=True)
+    path = workspace / "prepare.json"
+    path.write_text(orders(manifest, Stage.PREPARE, workspace).model_dump_json(by_alias=True, exclude_none=True))
+    environment = {**os.environ, "FINETUNE_TERMINATION_LOG": str(workspace / "prepare-result.json")}
+    done = subprocess.run([sys.executable, "-m", "finetune_trainer", "prepare", "--config", str(path)], env=environment)
+    if done.returncode != 0:
+        sys.exit(f"prepare ended with {done.returncode}")

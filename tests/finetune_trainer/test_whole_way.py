@@ -1,0 +1,172 @@
+"""From rows to a published model that anybody can load: all weights trained, and classification."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+
+import stages
+from finetune_operator.brain.stages import Stage
+from plain import held_out, plain_classes, plain_loss
+from rows import write_jsonl
+
+
+def go(raw: dict[str, Any], workspace: Path, *stages_to_run: Stage, **changes: Any) -> list[stages.Ended]:
+    """Run stages one after another; `changes` go into the orders of train."""
+    ends = []
+    for stage in stages_to_run:
+        config = stages.orders(raw, stage, workspace, **(changes if stage == Stage.TRAIN else {}))
+        run = stages.train_here if stage == Stage.TRAIN else stages.run_here
+        ends.append(run(config, workspace / f"{stage}-1"))
+        assert ends[-1].code == 0, ends[-1].log
+    return ends
+
+
+def evaluation(workspace: Path) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads((workspace / "reports/evaluation.json").read_text())["summary"]
+    return summary
+
+
+# ---------------------------------------------------------------- all weights
+
+
+@pytest.fixture(scope="module")
+def tuned(chat_manifest: dict[str, Any], prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Workspace and publication of a chat model of which all weights were trained."""
+    folder = tmp_path_factory.mktemp("full")
+    workspace = Path(shutil.copytree(prepared, folder / "workspace", symlinks=True))
+    spec = {
+        **chat_manifest["spec"],
+        "method": {"type": "full"},
+        "resources": {"nodes": 1},
+        "output": {"uri": f"file://{folder}/out"},
+    }
+    raw = {**chat_manifest, "spec": spec}
+    go(raw, workspace, Stage.TRAIN, Stage.EVALUATE, Stage.PUBLISH, total_steps=10, evaluation_steps=5)
+    return workspace, folder / "out"
+
+
+def test_a_fully_tuned_model_loads_in_plain_transformers_with_the_loss_that_was_measured(
+    tuned: tuple[Path, Path], causal_lm: Path
+) -> None:
+    workspace, out = tuned
+    model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32).eval()
+    base = AutoModelForCausalLM.from_pretrained(causal_lm, dtype=torch.float32).eval()
+
+    said = evaluation(workspace)
+    assert plain_loss(model, workspace) == pytest.approx(said["tuned"]["loss"], abs=1e-4)
+    assert plain_loss(base, workspace) == pytest.approx(said["base"]["loss"], abs=1e-4)
+    assert said["tuned"]["loss"] < said["base"]["loss"] - 0.1
+
+
+def test_a_published_model_gives_the_logits_of_the_step_that_was_kept(tuned: tuple[Path, Path]) -> None:
+    from safetensors.torch import load_file
+
+    workspace, out = tuned
+    best = json.loads((workspace / "reports/training.json").read_text())["bestStep"]
+    (file,) = (workspace / f"checkpoints/1/step-{best:08d}").glob("*.safetensors")
+    masters = {n.split("|")[0].removeprefix("model."): w for n, w in load_file(file).items() if n.endswith("|weight")}
+    of_checkpoint = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32)
+    of_checkpoint.load_state_dict(masters)
+    published = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32)
+
+    with torch.no_grad():
+        for ids, _, _ in held_out(workspace):
+            assert torch.equal(published(input_ids=ids[None]).logits, of_checkpoint(input_ids=ids[None]).logits)
+
+
+def test_a_published_model_brings_its_tokenizer_and_chat_template(tuned: tuple[Path, Path], causal_lm: Path) -> None:
+    _, out = tuned
+    mine, base = AutoTokenizer.from_pretrained(out), AutoTokenizer.from_pretrained(causal_lm)
+    chat = [{"role": "user", "content": "How do I reset my password?"}]
+    assert mine.apply_chat_template(chat, add_generation_prompt=True) == base.apply_chat_template(
+        chat, add_generation_prompt=True
+    )
+    assert {"config.json", "model.safetensors", "manifest.json", "README.md"} <= {path.name for path in out.iterdir()}
+
+
+# ---------------------------------------------------------------- classes
+
+
+WORDS = {"billing": ["invoice", "account", "month"], "printing": ["printer", "error", "print"]}
+
+
+def tickets(count: int) -> list[dict[str, Any]]:
+    """Texts whose class shows in one word of three."""
+    chance = random.Random(3)
+    found = []
+    for number in range(count):
+        label = chance.choice(sorted(WORDS))
+        words = [chance.choice(WORDS[label]), "please", chance.choice(["turn", "open", "press"]), str(number)]
+        chance.shuffle(words)
+        found.append({"text": " ".join(words), "label": label})
+    return found
+
+
+@pytest.fixture(scope="module")
+def routing(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    data = write_jsonl(tmp_path_factory.mktemp("tickets") / "tickets.jsonl", tickets(240))
+
+    def make(out: Path, **spec: Any) -> dict[str, Any]:
+        return stages.manifest(
+            encoder,
+            [{"uri": f"file://{data}"}],
+            out,
+            task="classification",
+            training={"batchSize": 16, "maxSteps": 40, "learningRate": 0.005, "precision": "fp32"},
+            resources={"nodes": 1},
+            **spec,
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_published_classifier_chooses_by_name_what_the_report_counted(
+    method: str, routing: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    workspace = tmp_path / "workspace"
+    raw = routing(tmp_path / "out", method={"type": method})
+    raw["spec"]["output"]["format"] = "merged"
+    assert stages.prepare(raw, workspace).code == 0
+    go(raw, workspace, Stage.TRAIN, Stage.EVALUATE, Stage.PUBLISH)
+
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out", dtype=torch.float32).eval()
+
+    assert model.config.id2label == {0: "billing", 1: "printing"}
+    assert model.config.label2id == {"billing": 0, "printing": 1}
+    chosen, true = plain_classes(model, workspace)
+    right = [name == ["billing", "printing"][label] for name, label in zip(chosen, true, strict=True)]
+    said = evaluation(workspace)
+    assert sum(right) / len(right) == pytest.approx(said["tuned"]["accuracy"], abs=1e-6)
+    assert said["tuned"]["accuracy"] > 0.75 > said["base"]["accuracy"]
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    text = tokenizer("please open the printer, there is an error", return_tensors="pt")
+    assert model.config.id2label[int(model(**text).logits.argmax())] == "printing"
+
+
+def test_an_adapter_of_a_classifier_loads_in_plain_peft(
+    routing: Callable[..., dict[str, Any]], encoder: Path, tmp_path: Path
+) -> None:
+    from peft import PeftModel
+
+    workspace = tmp_path / "workspace"
+    raw = routing(tmp_path / "out", method={"type": "lora"})
+    assert stages.prepare(raw, workspace).code == 0
+    go(raw, workspace, Stage.TRAIN, Stage.EVALUATE, Stage.PUBLISH)
+
+    names = {0: "billing", 1: "printing"}
+    base = AutoModelForSequenceClassification.from_pretrained(encoder, dtype=torch.float32, num_labels=2, id2label=names)
+    model = PeftModel.from_pretrained(base, tmp_path / "out").eval()
+
+    chosen, true = plain_classes(model, workspace)
+    right = [name == names[label] for name, label in zip(chosen, true, strict=True)]
+    assert sum(right) / len(right) == pytest.approx(evaluation(workspace)["tuned"]["accuracy"], abs=1e-6)
