@@ -43,7 +43,11 @@ for module in "${modules[@]}"; do
     mkdir "$out.part"
     # remove_all_sd: Prometheus without its forty ways to find targets
     go build -trimpath -buildvcs=false -tags remove_all_sd -ldflags "$flags" -o "$out.part/" tool ./... 2> >(grep -v 'matched no packages' >&2)
+    if [ "$module" = kueue ]; then # its chart comes with the module
+      cp -r "$(go list -m -f '{{.Dir}}' sigs.k8s.io/kueue)/charts/kueue" "$out.part/kueue-chart"
+      chmod -R u+w "$out.part/kueue-chart"
+    fi
     mv "$out.part" "$out"
   fi
-  ln -sf "$out"/* "$bin/"
+  ln -sfn "$out"/* "$bin/"
 done
