@@ -3,7 +3,7 @@
 Without KUBECONFIG it is our own (bring_up/), left running if it ran before. With KUBECONFIG it is somebody else's: tests that
 need the insides of our nodes are skipped, and images and classes are named by variables:
 
-    FINETUNE_TRAINER_IMAGE   the trainer image, pullable by that cluster
+    FINETUNE_TRAINER_IMAGE   the trainer image, pullable by that cluster (on our own: one that is loaded already, instead of a build)
     FINETUNE_STORAGE_CLASS   a class of ReadWriteMany volumes (default: the cluster's default class)
 """
 
@@ -76,12 +76,11 @@ def kube(request: pytest.FixtureRequest) -> Iterator[Kube]:
 
 @pytest.fixture(scope="session")
 def trainer_image(request: pytest.FixtureRequest) -> str:
-    """The trainer image as the project's Dockerfile makes it now, on every node."""
-    if FOREIGN:
-        named = os.environ.get("FINETUNE_TRAINER_IMAGE")
-        if not named:
-            pytest.skip("FINETUNE_TRAINER_IMAGE names no image that the cluster of KUBECONFIG could pull")
+    """The trainer image as the project's Dockerfile makes it now, on every node; or one that is said to be there."""
+    if named := os.environ.get("FINETUNE_TRAINER_IMAGE"):
         return named
+    if FOREIGN:
+        pytest.skip("FINETUNE_TRAINER_IMAGE names no image that the cluster of KUBECONFIG could pull")
     request.getfixturevalue("machine").build_image(TRAINER_IMAGE, "trainer")
     return TRAINER_IMAGE
 
