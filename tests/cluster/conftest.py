@@ -3,7 +3,7 @@
 Without KUBECONFIG it is our own (bring_up/), left running if it ran before. With KUBECONFIG it is somebody else's: tests that
 need the insides of our nodes are skipped, and images and classes are named by variables:
 
-    FINETUNE_TRAINER_IMAGE   the trainer image, pullable by that cluster (on our own: one that is loaded already, instead of a build)
+    FINETUNE_TRAINER_IMAGE   the trainer image, pullable by that cluster (on our own: one that is loaded already)
     FINETUNE_STORAGE_CLASS   a class of ReadWriteMany volumes (default: the cluster's default class)
 """
 

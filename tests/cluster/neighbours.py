@@ -19,28 +19,39 @@ _KUEUE = "kueue-system"
 def install_kueue(machine: Machine, kube: Kube) -> None:
     """Kueue from its own chart, with the program built here; a second call changes nothing."""
     image = machine.program_image("kueue")
-    render = [
-        machine.programs / "helm",
-        "template",
-        "kueue",
-        machine.programs / "kueue-chart",
-        "--namespace",
-        _KUEUE,
-        "--include-crds",
-    ]
-    text = subprocess.run(render, capture_output=True, text=True, check=True).stdout
-    manifests = [manifest for manifest in yaml.safe_load_all(text) if manifest]
+    manifests = _kueue_manifests(machine)
     for manifest in manifests:
         if manifest["kind"] == "Deployment":
             _ours(manifest["spec"]["template"]["spec"], image)
     if kube.find("Namespace", _KUEUE) is None:
         kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _KUEUE}})
-    kube.kubectl("apply", "--server-side", "--force-conflicts", "-n", _KUEUE, "-f", "-", stdin=yaml.safe_dump_all(manifests))
+    kube.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all(manifests))
     wait_for(
         lambda: is_true(kube.get("Deployment", "kueue-controller-manager", namespace=_KUEUE), "Available"),
         what="Kueue available",
         seconds=120,
     )
+
+
+def uninstall_kueue(machine: Machine, kube: Kube) -> None:
+    """First what the API server asks Kueue about: with nobody there to answer, no Job could be made and no namespace removed.
+
+    Its definitions stay. Workloads have to be gone: nobody would take their finalizers off.
+    """
+    asked = [m for m in _kueue_manifests(machine) if m["kind"] == "APIService" or m["kind"].endswith("WebhookConfiguration")]
+    kube.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=yaml.safe_dump_all(asked))
+    kube.delete("Namespace", _KUEUE)
+
+
+def _kueue_manifests(machine: Machine) -> list[Manifest]:
+    chart = machine.programs / "kueue-chart"
+    render = [machine.programs / "helm", "template", "kueue", chart, "--namespace", _KUEUE, "--include-crds"]
+    text = subprocess.run(render, capture_output=True, text=True, check=True).stdout
+    manifests = [manifest for manifest in yaml.safe_load_all(text) if manifest]
+    for manifest in manifests:
+        if manifest["kind"].endswith("WebhookConfiguration"):  # lives in no namespace, whatever the chart says
+            manifest["metadata"].pop("namespace", None)
+    return manifests
 
 
 def _ours(pod_spec: Manifest, image: str) -> None:
@@ -49,13 +60,6 @@ def _ours(pod_spec: Manifest, image: str) -> None:
     container["resources"] = {"requests": {"cpu": "50m"}}
     container["readinessProbe"].update(initialDelaySeconds=1, periodSeconds=1)
     pod_spec["securityContext"]["runAsUser"] = 65532
-
-
-def uninstall_kueue(kube: Kube) -> None:
-    """Its webhooks first: with nobody behind them they would refuse every Job."""
-    for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
-        kube.kubectl("delete", kind, "-l", "app.kubernetes.io/name=kueue", "--ignore-not-found")
-    kube.delete("Namespace", _KUEUE)
 
 
 def a_queue(kube: Kube, namespace: Namespace, *, gpus: int, name: str = "queue") -> None:

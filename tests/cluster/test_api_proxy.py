@@ -64,7 +64,7 @@ def test_a_conflict_may_have_another_reason_and_a_refusal_may_say_when_to_come_b
 
 
 def test_it_skips_delays_and_hangs_up(client: Kube, api: LyingApi) -> None:
-    api.rules.append(Lie(path="/nodes$", skip=1, times=1, hang_up=True))
+    api.rules.append(Lie(path="/nodes$", skip=1, hang_up=True))  # for good: clients ask again by themselves
     api.rules.append(Lie(path="/namespaces$", delay=1.5, times=1))
     assert len(client.list("Node")) == 2
     with pytest.raises(ApiError):

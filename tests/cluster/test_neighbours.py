@@ -30,7 +30,7 @@ http.server.ThreadingHTTPServer(("", 8080), Metrics).serve_forever()
 def kueue(machine: Machine, kube: Kube) -> Iterator[None]:
     neighbours.install_kueue(machine, kube)
     yield
-    neighbours.uninstall_kueue(kube)
+    neighbours.uninstall_kueue(machine, kube)
 
 
 def a_queued_job(name: str, image: str, *, gpus: int) -> Manifest:
@@ -56,6 +56,8 @@ def test_kueue_starts_a_job_when_its_quota_has_room_and_not_before(
 
     namespace.delete("Job", "first")
     wait_for(lambda: namespace.get("Job", "second")["spec"]["suspend"] is False, what="the second job admitted")
+    namespace.delete("Job", "second")
+    wait_for(lambda: not namespace.list("Workload"), what="Kueue done with both")
 
 
 def test_prometheus_sees_what_a_pod_says(namespace: Namespace, machine: Machine, trainer_image: str) -> None:

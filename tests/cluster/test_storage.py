@@ -123,6 +123,6 @@ print("done")
     assert result.prepared is not None
     assert result.prepared.examples.read == 120
 
-    wrong = "import boto3; boto3.client('s3', aws_secret_access_key='wrong').list_buckets()"
+    wrong = "import boto3; boto3.client('s3', aws_access_key_id='corp', aws_secret_access_key='wrong').list_buckets()"
     told = namespace.kube.kubectl("exec", "-n", namespace.name, "keeper", "--", "python", "-c", wrong, check=False)
     assert "SignatureDoesNotMatch" in told.stderr, "the store checks who asks"

@@ -41,6 +41,11 @@ func (s *slow) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uin
 	return s.RawFileSystem.Write(cancel, in, data)
 }
 
+// Writev is tried before Write; without it every write comes by the way above.
+func (s *slow) Writev(<-chan struct{}, *fuse.WriteIn, [][]byte) (uint32, fuse.Status) {
+	return 0, fuse.ENOSYS
+}
+
 func (s *slow) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 	time.Sleep(s.sync)
 	return s.RawFileSystem.Fsync(cancel, in)
