@@ -26,6 +26,8 @@ from finetune_operator.brain.transitions import transitions
 
 ALIVE = {AttemptState.WAITING, AttemptState.BLOCKED, AttemptState.RUNNING, AttemptState.ENDING}
 AT_ONCE = timedelta(0)
+often = st.sampled_from([True, True, False])
+"""Most changes wake the operator at once; some are seen only with the next."""
 
 
 def as_stored(status: FineTuneJobStatus) -> FineTuneJobStatus:
@@ -66,8 +68,19 @@ class Life(RuleBasedStateMachine):
     def seen(self) -> Observation:
         return Observation(tuple(self.world.values()))
 
+    @property
+    def alive(self) -> set[AttemptName]:
+        return {name for name, one in self.world.items() if one.state in ALIVE}
+
     def decided(self) -> Decision:
-        return decide(self.job, a_plan(self.job), self.seen, self.now)
+        decision = decide(self.job, a_plan(self.job), self.seen, self.now)
+        assert decision.requeue_after is None or decision.requeue_after >= AT_ONCE
+        assert set(decision.stop) <= self.alive
+        assert not (decision.start and decision.stop)
+        if decision.status.phase and decision.status.phase.terminal:
+            assert set(decision.stop) == self.alive, "nothing outlives the job"
+            assert decision.start is None
+        return decision
 
     def write(self, decision: Decision) -> None:
         before, after = self.job.status, as_stored(decision.status)
@@ -91,7 +104,7 @@ class Life(RuleBasedStateMachine):
             self.create(decision.start)
 
     def create(self, name: AttemptName) -> None:
-        assert not [one for one in self.world.values() if one.state in ALIVE], "two attempts would share the workspace"
+        assert not self.alive, "two attempts would share the workspace"
         (noted,) = [a for a in self.job.status.attempts if (a.stage, a.number) == (name.stage, name.number)]
         assert noted.finished_at is None, "it is written down before it exists"
         assert noted.started_at is None, "a name is used again only if nothing ran under it"
@@ -130,43 +143,45 @@ class Life(RuleBasedStateMachine):
         fitting = [one for one in self.world.values() if one.state in states]
         return data.draw(st.sampled_from(fitting)) if fitting else None
 
-    def put(self, one: AttemptSeen) -> None:
+    def put(self, one: AttemptSeen, noticed: bool = False) -> None:
         self.world[AttemptName(one.stage, one.number)] = one
+        if noticed:
+            self.reconcile()
 
     @rule(seconds=st.sampled_from([1, 30, 100, 400, 4000]))
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
-    @rule(data=st.data())
-    def one_begins_to_run(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), noticed=often)
+    def one_begins_to_run(self, data: st.DataObject, noticed: bool) -> None:
         if one := self.pick(data, AttemptState.WAITING, AttemptState.BLOCKED):
-            self.put(replace(one, state=AttemptState.RUNNING, started_at=self.now))
+            self.put(replace(one, state=AttemptState.RUNNING, started_at=self.now), noticed)
 
-    @rule(data=st.data())
-    def one_cannot_start(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), noticed=often)
+    def one_cannot_start(self, data: st.DataObject, noticed: bool) -> None:
         if one := self.pick(data, AttemptState.WAITING):
-            self.put(replace(one, state=AttemptState.BLOCKED, waiting_since=self.now, waits_for="no such image"))
+            self.put(replace(one, state=AttemptState.BLOCKED, waiting_since=self.now, waits_for="no such image"), noticed)
 
-    @rule(data=st.data(), step=st.integers(0, 50))
-    def one_reports(self, data: st.DataObject, step: int) -> None:
+    @rule(data=st.data(), noticed=often, step=st.integers(0, 50))
+    def one_reports(self, data: st.DataObject, noticed: bool, step: int) -> None:
         if one := self.pick(data, AttemptState.RUNNING, AttemptState.ENDING):
-            self.put(replace(one, progress=Progress(step=step, total_steps=50, updated_at=self.now)))
+            self.put(replace(one, progress=Progress(step=step, total_steps=50, updated_at=self.now)), noticed)
 
-    @rule(data=st.data(), end=strategies.exits())
-    def one_breaks(self, data: st.DataObject, end: Exit) -> None:
+    @rule(data=st.data(), noticed=often, end=strategies.exits())
+    def one_breaks(self, data: st.DataObject, noticed: bool, end: Exit) -> None:
         if one := self.pick(data, *ALIVE):
-            self.put(replace(one, state=AttemptState.ENDED, finished_at=self.now, exit=end))
+            self.put(replace(one, state=AttemptState.ENDED, finished_at=self.now, exit=end), noticed)
 
-    @rule(data=st.data())
-    def one_ends_without_a_trace_of_how(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), noticed=often)
+    def one_ends_without_a_trace_of_how(self, data: st.DataObject, noticed: bool) -> None:
         if one := self.pick(data, *ALIVE):
-            self.put(replace(one, state=AttemptState.ENDED, finished_at=None, exit=None))
+            self.put(replace(one, state=AttemptState.ENDED, finished_at=None, exit=None), noticed)
 
-    @rule(data=st.data(), passed=st.booleans())
-    def one_does_its_work(self, data: st.DataObject, passed: bool) -> None:
+    @rule(data=st.data(), noticed=often, passed=st.booleans())
+    def one_does_its_work(self, data: st.DataObject, noticed: bool, passed: bool) -> None:
         if one := self.pick(data, AttemptState.RUNNING, AttemptState.ENDING):
             end = Exit(ExitCode.DONE, result=a_result(one.stage, passed=passed))
-            self.put(replace(one, state=AttemptState.ENDED, finished_at=self.now, exit=end))
+            self.put(replace(one, state=AttemptState.ENDED, finished_at=self.now, exit=end), noticed)
 
     @rule(passed=st.booleans())
     def a_stage_goes_well(self, passed: bool) -> None:
@@ -177,10 +192,19 @@ class Life(RuleBasedStateMachine):
             self.put(replace(one, state=AttemptState.ENDED, finished_at=self.now, exit=end))
         self.reconcile()
 
-    @rule(data=st.data())
-    def one_is_deleted(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), noticed=often)
+    def one_is_deleted(self, data: st.DataObject, noticed: bool) -> None:
         if one := self.pick(data, *AttemptState):
             del self.world[AttemptName(one.stage, one.number)]
+            if noticed:
+                self.reconcile()
+
+    @rule(data=st.data())
+    def one_of_a_lost_node_comes_back(self, data: st.DataObject) -> None:
+        """Its pod was deleted by force; the node answers again, and what ran there still writes."""
+        if ran := [name for name in self.created if name not in self.world]:
+            name = data.draw(st.sampled_from(ran))
+            self.world[name] = AttemptSeen(name.stage, name.number, AttemptState.ENDING, started_at=self.now)
 
     @rule(suspend=st.booleans())
     def somebody_suspends_or_resumes(self, suspend: bool) -> None:
@@ -220,6 +244,22 @@ class Life(RuleBasedStateMachine):
     def each_event_is_told_once(self) -> None:
         told = {event: count for event, count in self.events.items() if event[0] not in ("Suspended", "Resumed")}
         assert all(count == 1 for count in told.values()), told
+
+    def teardown(self) -> None:
+        """From wherever it is, a job comes to its end as soon as nothing goes wrong any more."""
+        self.somebody_suspends_or_resumes(suspend=False)
+        for _ in range(40):
+            self.reconcile()
+            if self.job.status.phase and self.job.status.phase.terminal:
+                return
+            self.now += timedelta(seconds=400)
+            for name in self.alive:
+                one = self.world[name]
+                told_to_stop = one.state is AttemptState.ENDING
+                end = Exit(143) if told_to_stop else Exit(ExitCode.DONE, result=a_result(one.stage))
+                started = one.started_at or self.now
+                self.put(replace(one, state=AttemptState.ENDED, started_at=started, finished_at=self.now, exit=end))
+        raise AssertionError(f"it never ends: {self.job.status.message}")
 
 
 LIVES = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
