@@ -85,7 +85,6 @@ class Workspace:
         self._lock.truncate(0)
         self._lock.write(f"{os.getpid()}\n")
         self._lock.flush()
-        os.set_inheritable(self._lock.fileno(), True)
 
     @property
     def lock_descriptor(self) -> int:

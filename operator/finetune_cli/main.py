@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed.clock = lambda: datetime.now(UTC)
     try:
         code: int = parsed.run(parsed)
+        sys.stdout.flush()  # a reader that is gone is noticed here, not after the end
     except InvalidSpec as error:
         for problem in error.problems:
             sys.stderr.write(f"{problem}\n")

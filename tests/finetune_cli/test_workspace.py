@@ -103,6 +103,14 @@ def test_a_full_disk_or_a_lost_directory_under_way_is_no_traceback(desk: Desk) -
         )
 
 
+def test_words_left_by_an_earlier_life_of_the_workspace_are_not_taken_for_an_answer(desk: Desk) -> None:
+    desk.finetune("run", desk.manifest())
+    (desk.workspace / "job.json").unlink()
+    desk.tell(prepare_1={"silent": True})
+    ran = desk.finetune("run", desk.manifest())
+    assert ran.told[1] == "prepare attempt 1 ended: it exited 0 without a result, so its work is not done."
+
+
 def test_the_state_is_a_manifest_with_its_status_as_kubectl_would_show_it(desk: Desk) -> None:
     desk.finetune("run", desk.manifest())
     state = json.loads((desk.workspace / "job.json").read_text(encoding="utf-8"))

@@ -93,6 +93,7 @@ def test_kept_gates_publish() -> None:
 def test_a_job_that_cannot_be_planned_fails_with_every_problem_and_stops_what_runs() -> None:
     error = InvalidSpec([Problem("spec.model.uri", "no such model"), Problem("spec.resources", "too small")])
     decision = refuse(a_job(at="train", attempts=[an_attempt()]), error, seen(train=a_run()), NOON)
+    assert (decision.status.start_time, decision.status.completion_time) == (after(hours=-1), NOON)
     assert decision.status.phase is Phase.FAILED
     assert decision.status.message == "spec.model.uri: no such model\nspec.resources: too small"
     assert decision.stop == (AttemptName(Stage.TRAIN, 1),)

@@ -20,12 +20,16 @@ from finetune_api.contract.exit_codes import ExitCode
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.status import FineTuneJobStatus, Phase, Progress
 from finetune_operator.brain.decide import AttemptName, Decision, decide
-from finetune_operator.brain.observation import AttemptSeen, AttemptState, Exit, Observation
+from finetune_operator.brain.observation import AttemptSeen, AttemptState, Exit, ExitReason, Observation
 from finetune_operator.brain.stages import STAGES, Stage
 from finetune_operator.brain.transitions import transitions
 
 ALIVE = {AttemptState.WAITING, AttemptState.BLOCKED, AttemptState.RUNNING, AttemptState.ENDING}
 AT_ONCE = timedelta(0)
+ends = st.one_of(st.just(Exit(143, ExitReason.DISRUPTED)), st.sampled_from([Exit(1), Exit(75)]), strategies.exits())
+"""Mostly ends after which a job goes on: a life that is over soon shows little."""
+often = st.sampled_from([True, True, False])
+"""Most changes wake the operator at once; some are seen only with the next."""
 
 
 def as_stored(status: FineTuneJobStatus) -> FineTuneJobStatus:
@@ -38,6 +42,9 @@ def stages_done(status: FineTuneJobStatus) -> set[Stage]:
     return {stage for stage, needs in STAGES.items() if needs.condition in done}
 
 
+lively = precondition(lambda self: not (self.job.status.phase and self.job.status.phase.terminal))
+
+
 class Life(RuleBasedStateMachine):
     """One job and everything that can happen to it."""
 
@@ -45,7 +52,9 @@ class Life(RuleBasedStateMachine):
     now: datetime
 
     @initialize(
-        max_restarts=st.integers(0, 3), deadline=st.sampled_from([None, 600, 36_000]), queue=st.sampled_from([None, 300])
+        max_restarts=st.sampled_from([0, 3, 20]),
+        deadline=st.sampled_from([None, None, 36_000]),
+        queue=st.sampled_from([None, 300]),
     )
     def submit(self, max_restarts: int, deadline: int | None, queue: int | None) -> None:
         self.job = a_job(
@@ -66,8 +75,19 @@ class Life(RuleBasedStateMachine):
     def seen(self) -> Observation:
         return Observation(tuple(self.world.values()))
 
+    @property
+    def alive(self) -> set[AttemptName]:
+        return {name for name, one in self.world.items() if one.state in ALIVE}
+
     def decided(self) -> Decision:
-        return decide(self.job, a_plan(self.job), self.seen, self.now)
+        decision = decide(self.job, a_plan(self.job), self.seen, self.now)
+        assert decision.requeue_after is None or decision.requeue_after >= AT_ONCE
+        assert set(decision.stop) <= self.alive
+        assert not (decision.start and decision.stop)
+        if decision.status.phase and decision.status.phase.terminal:
+            assert set(decision.stop) == self.alive, "nothing outlives the job"
+            assert decision.start is None
+        return decision
 
     def write(self, decision: Decision) -> None:
         before, after = self.job.status, as_stored(decision.status)
@@ -91,7 +111,7 @@ class Life(RuleBasedStateMachine):
             self.create(decision.start)
 
     def create(self, name: AttemptName) -> None:
-        assert not [one for one in self.world.values() if one.state in ALIVE], "two attempts would share the workspace"
+        assert not self.alive, "two attempts would share the workspace"
         (noted,) = [a for a in self.job.status.attempts if (a.stage, a.number) == (name.stage, name.number)]
         assert noted.finished_at is None, "it is written down before it exists"
         assert noted.started_at is None, "a name is used again only if nothing ran under it"
@@ -111,6 +131,7 @@ class Life(RuleBasedStateMachine):
             raise AssertionError("it asks for another look for ever")
 
     @rule()
+    @lively
     def write_the_status_and_crash(self) -> None:
         self.write(self.decided())
 
@@ -130,45 +151,54 @@ class Life(RuleBasedStateMachine):
         fitting = [one for one in self.world.values() if one.state in states]
         return data.draw(st.sampled_from(fitting)) if fitting else None
 
-    def put(self, one: AttemptSeen) -> None:
+    def put(self, one: AttemptSeen, noticed: bool = False) -> None:
         self.world[AttemptName(one.stage, one.number)] = one
+        if noticed:
+            self.reconcile()
 
     @rule(seconds=st.sampled_from([1, 30, 100, 400, 4000]))
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
-    @rule(data=st.data())
-    def one_begins_to_run(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), noticed=often)
+    @lively
+    def one_begins_to_run(self, data: st.DataObject, noticed: bool) -> None:
         if one := self.pick(data, AttemptState.WAITING, AttemptState.BLOCKED):
-            self.put(replace(one, state=AttemptState.RUNNING, started_at=self.now))
+            self.put(replace(one, state=AttemptState.RUNNING, started_at=self.now), noticed)
 
-    @rule(data=st.data())
-    def one_cannot_start(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), noticed=often)
+    @lively
+    def one_cannot_start(self, data: st.DataObject, noticed: bool) -> None:
         if one := self.pick(data, AttemptState.WAITING):
-            self.put(replace(one, state=AttemptState.BLOCKED, waiting_since=self.now, waits_for="no such image"))
+            self.put(replace(one, state=AttemptState.BLOCKED, waiting_since=self.now, waits_for="no such image"), noticed)
 
-    @rule(data=st.data(), step=st.integers(0, 50))
-    def one_reports(self, data: st.DataObject, step: int) -> None:
+    @rule(data=st.data(), noticed=often, step=st.integers(0, 50))
+    @lively
+    def one_reports(self, data: st.DataObject, noticed: bool, step: int) -> None:
         if one := self.pick(data, AttemptState.RUNNING, AttemptState.ENDING):
-            self.put(replace(one, progress=Progress(step=step, total_steps=50, updated_at=self.now)))
+            self.put(replace(one, progress=Progress(step=step, total_steps=50, updated_at=self.now)), noticed)
 
-    @rule(data=st.data(), end=strategies.exits())
-    def one_breaks(self, data: st.DataObject, end: Exit) -> None:
+    @rule(data=st.data(), noticed=often, end=ends)
+    @lively
+    def one_breaks(self, data: st.DataObject, noticed: bool, end: Exit) -> None:
         if one := self.pick(data, *ALIVE):
-            self.put(replace(one, state=AttemptState.ENDED, finished_at=self.now, exit=end))
+            self.put(replace(one, state=AttemptState.ENDED, finished_at=self.now, exit=end), noticed)
 
-    @rule(data=st.data())
-    def one_ends_without_a_trace_of_how(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), noticed=often)
+    @lively
+    def one_ends_without_a_trace_of_how(self, data: st.DataObject, noticed: bool) -> None:
         if one := self.pick(data, *ALIVE):
-            self.put(replace(one, state=AttemptState.ENDED, finished_at=None, exit=None))
+            self.put(replace(one, state=AttemptState.ENDED, finished_at=None, exit=None), noticed)
 
-    @rule(data=st.data(), passed=st.booleans())
-    def one_does_its_work(self, data: st.DataObject, passed: bool) -> None:
+    @rule(data=st.data(), noticed=often, passed=st.booleans())
+    @lively
+    def one_does_its_work(self, data: st.DataObject, noticed: bool, passed: bool) -> None:
         if one := self.pick(data, AttemptState.RUNNING, AttemptState.ENDING):
             end = Exit(ExitCode.DONE, result=a_result(one.stage, passed=passed))
-            self.put(replace(one, state=AttemptState.ENDED, finished_at=self.now, exit=end))
+            self.put(replace(one, state=AttemptState.ENDED, finished_at=self.now, exit=end), noticed)
 
     @rule(passed=st.booleans())
+    @lively
     def a_stage_goes_well(self, passed: bool) -> None:
         self.reconcile()
         if alive := [one for one in self.world.values() if one.state in ALIVE]:
@@ -177,12 +207,18 @@ class Life(RuleBasedStateMachine):
             self.put(replace(one, state=AttemptState.ENDED, finished_at=self.now, exit=end))
         self.reconcile()
 
-    @rule(data=st.data())
-    def one_is_deleted(self, data: st.DataObject) -> None:
-        if one := self.pick(data, *AttemptState):
+    @rule(data=st.data(), comes_back=st.booleans())
+    @lively
+    def one_is_deleted(self, data: st.DataObject, comes_back: bool) -> None:
+        """By force, perhaps: then its node answers again later, and what ran there still writes."""
+        if one := self.pick(data, *ALIVE):
             del self.world[AttemptName(one.stage, one.number)]
+            self.reconcile()
+            if comes_back:
+                self.put(replace(one, state=AttemptState.ENDING, started_at=one.started_at or self.now))
 
-    @rule(suspend=st.booleans())
+    @rule(suspend=st.sampled_from([True, False, False]))
+    @lively
     def somebody_suspends_or_resumes(self, suspend: bool) -> None:
         policy = self.job.spec.run_policy.model_copy(update={"suspend": suspend})
         self.job = self.job.model_copy(update={"spec": self.job.spec.model_copy(update={"run_policy": policy})})
@@ -221,8 +257,24 @@ class Life(RuleBasedStateMachine):
         told = {event: count for event, count in self.events.items() if event[0] not in ("Suspended", "Resumed")}
         assert all(count == 1 for count in told.values()), told
 
+    def teardown(self) -> None:
+        """From wherever it is, a job comes to its end as soon as nothing goes wrong any more."""
+        self.somebody_suspends_or_resumes(suspend=False)
+        for _ in range(40):
+            self.reconcile()
+            if self.job.status.phase and self.job.status.phase.terminal:
+                return
+            self.now += timedelta(seconds=400)
+            for name in self.alive:
+                one = self.world[name]
+                told_to_stop = one.state is AttemptState.ENDING
+                end = Exit(143) if told_to_stop else Exit(ExitCode.DONE, result=a_result(one.stage))
+                started = one.started_at or self.now
+                self.put(replace(one, state=AttemptState.ENDED, started_at=started, finished_at=self.now, exit=end))
+        raise AssertionError(f"it never ends: {self.job.status.message}")
 
-LIVES = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+LIVES = settings(max_examples=80, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
 TestLife = Life.TestCase
 TestLife.settings = LIVES
 

@@ -22,13 +22,13 @@ def test_a_report_is_rounded_and_in_utc() -> None:
         current_step="420.0",
         total_steps="1200",
         current_epoch="0.70123",
-        loss="1.0321987",
+        loss="1.032149",
         learning_rate="0.000198765",
         tokens_per_second="5432.123",
     )
     progress = to_progress(said)
     assert (progress.step, progress.total_steps, progress.percent, progress.epoch) == (420, 1200, 35, 0.7)
-    assert (progress.loss, progress.learning_rate, progress.tokens_per_second) == (1.0322, 0.0001988, 5432.1)
+    assert (progress.loss, progress.learning_rate, progress.tokens_per_second) == (1.0321, 0.0001988, 5432.1)
     assert (progress.eta_seconds, progress.eta) == (840, "14m")
     assert progress.updated_at == datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
     assert progress.updated_at.tzinfo is UTC
@@ -38,6 +38,10 @@ def test_a_report_is_rounded_and_in_utc() -> None:
 def test_what_can_be_no_count_is_left_out_and_the_rest_stays(value: str) -> None:
     progress = to_progress(a_report(current_step=value, loss="1.5"))
     assert (progress.step, progress.loss) == (None, 1.5)
+
+
+def test_no_step_done_yet_is_a_number() -> None:
+    assert to_progress(a_report(current_step="0")).step == 0
 
 
 def test_a_report_may_say_nothing_but_its_time() -> None:
