@@ -65,11 +65,11 @@ def _ours(pod_spec: Manifest, image: str) -> None:
 def a_queue(kube: Kube, namespace: Namespace, *, gpus: int, name: str = "queue") -> None:
     """A local queue of this name with a quota of GPUs of its own."""
     own = f"{namespace.name}-{name}"
-    quota = [{"name": "nvidia.com/gpu", "nominalQuota": gpus}]
+    quota = [{"name": "nvidia.com/gpu", "nominalQuota": gpus}, {"name": "cpu", "nominalQuota": 1000}]
     flavors = [{"name": own, "resources": quota}]
     cluster_queue: dict[str, Any] = {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace.name}},
-        "resourceGroups": [{"coveredResources": ["nvidia.com/gpu"], "flavors": flavors}],
+        "resourceGroups": [{"coveredResources": ["nvidia.com/gpu", "cpu"], "flavors": flavors}],
     }
     version = "kueue.x-k8s.io/v1beta1"
     manifests = [

@@ -23,9 +23,10 @@ start_component() {
         --initial-cluster test=http://127.0.0.1:2380
       ;;
     kube-apiserver)
+      # aggregator routing: no kube-proxy serves the control plane, so webhooks are reached by their pods' addresses
       run kube-apiserver kube-apiserver --etcd-servers=http://127.0.0.1:2379 --secure-port=6443 --advertise-address=$api \
         --service-cluster-ip-range=10.96.0.0/16 --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
-        --allow-privileged=true --profiling=false --client-ca-file="$pki/ca.crt" \
+        --allow-privileged=true --profiling=false --client-ca-file="$pki/ca.crt" --enable-aggregator-routing=true \
         --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key" \
         --service-account-issuer=https://kubernetes.default.svc \
         --service-account-key-file="$pki/service-account.pub" --service-account-signing-key-file="$pki/service-account.key" \

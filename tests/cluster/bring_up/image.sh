@@ -92,6 +92,10 @@ case ${1:-} in
     "$here/build.sh"
     tag=$2
     shift 2
+    # one build at a time; what builds that were killed have left can be gigabytes
+    exec 6>"$cache/images.lock" && flock 6
+    b rm --all >/dev/null
+    rm -rf "${TMPDIR:?}"/*
     if ! b images --quiet $base >/dev/null 2>&1; then
       root=$(mktemp -d)
       mirror=$(apt-cache policy | awk '$2 ~ /^http/ && /bookworm\/main/ {print $2; exit}')
