@@ -125,11 +125,12 @@ def lying_api(machine: Machine) -> Iterator[LyingApi]:
     tls.load_cert_chain(pki / "apiserver.crt", pki / "apiserver.key")
     real = re.search(r'server: "https://127\.0\.0\.1:(\d+)"', (pki / "admin.kubeconfig").read_text())
     assert real is not None
+    real_port = int(real[1])
 
     outside = socket.create_server(("127.0.0.1", 0))
     port = outside.getsockname()[1]
     inside = _listen_in_namespace("ft-cp", (_CONTROL_PLANE, port))
-    text = (pki / "admin.kubeconfig").read_text().replace(f"127.0.0.1:{real[1]}", f"127.0.0.1:{port}")
+    text = (pki / "admin.kubeconfig").read_text().replace(f"127.0.0.1:{real_port}", f"127.0.0.1:{port}")
     with tempfile.TemporaryDirectory(prefix="lying-api-") as folder:
         kubeconfig = Path(folder) / "kubeconfig"
         kubeconfig.write_text(text)
@@ -137,7 +138,7 @@ def lying_api(machine: Machine) -> Iterator[LyingApi]:
 
         class Bound(_Handler):
             lying = api
-            upstream = int(real[1])
+            upstream = real_port
             administrator = _client(pki, "admin")
             nobody = _client(pki, None)
 

@@ -9,7 +9,7 @@ and after how long, is in docs/testing-cluster.md. For an API server that lies s
       can't run
     nodes          tainted  drained  node_killed  node_lost_silently  node_frozen  node_cut_off  kubelet_stopped
                    gpu_broken  gpus_gone
-    control plane  component_stopped  component_slowed  restart_component
+    control plane  component_stopped  component_slowed
     credentials    a_token (one that expires, or has expired)
 """
 
@@ -284,12 +284,6 @@ def component_stopped(machine: Machine, kube: Kube, component: str, *, how: str 
     finally:
         machine.control_plane("start", component)
         until_ready(kube)
-
-
-def restart_component(machine: Machine, kube: Kube, component: str) -> None:
-    """Gone and back at once."""
-    with component_stopped(machine, kube, component):
-        pass
 
 
 @contextmanager

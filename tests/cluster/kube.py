@@ -204,12 +204,12 @@ def wait_for(condition: Callable[[], T | None], *, what: str, seconds: float = 6
     Raises: AssertionError after so many seconds.
     """
     deadline = time.monotonic() + seconds
-    last: Any = None
+    last: T | ApiError | None = None
     while True:
         try:
-            last = condition()
-            if last:
-                return last
+            found = last = condition()
+            if found:
+                return found
         except ApiError as error:
             last = error
         if time.monotonic() > deadline:

@@ -44,8 +44,8 @@ def uninstall_kueue(machine: Machine, kube: Kube) -> None:
 
 
 def _kueue_manifests(machine: Machine) -> list[Manifest]:
-    chart = machine.programs / "kueue-chart"
-    render = [machine.programs / "helm", "template", "kueue", chart, "--namespace", _KUEUE, "--include-crds"]
+    helm, chart = (str(machine.programs / name) for name in ("helm", "kueue-chart"))
+    render = [helm, "template", "kueue", chart, "--namespace", _KUEUE, "--include-crds"]
     text = subprocess.run(render, capture_output=True, text=True, check=True).stdout
     manifests = [manifest for manifest in yaml.safe_load_all(text) if manifest]
     for manifest in manifests:

@@ -37,8 +37,10 @@ def name_of(pod: Manifest) -> str:
 
 def until_disrupted(namespace: Namespace, pod: str) -> str:
     """Wait until a pod is said to be disrupted; the reason."""
-    return wait_for(
-        lambda: (condition_of(namespace.get("Pod", pod), "DisruptionTarget") or {}).get("reason"), what=f"{pod} disrupted"
+    return str(
+        wait_for(
+            lambda: (condition_of(namespace.get("Pod", pod), "DisruptionTarget") or {}).get("reason"), what=f"{pod} disrupted"
+        )
     )
 
 
