@@ -62,9 +62,8 @@ def _type(field: Schema) -> str:
         for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
         if key in field and not isinstance(field[key], bool)
     ]
-    kind = {"object": "mapping", "string": "text", "boolean": "true or false"}.get(
-        field.get("type", ""), field.get("type", "any")
-    )
+    kind = str(field.get("type", "any"))
+    kind = {"object": "mapping", "string": "text", "boolean": "true or false"}.get(kind, kind)
     return ", ".join([kind, *bounds])
 
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from builders import a_job
+from finetune_cli.main import main
+
 if TYPE_CHECKING:
     from conftest import Desk
 
@@ -121,3 +124,21 @@ def test_the_state_is_a_manifest_with_its_status_as_kubectl_would_show_it(desk: 
     )
     assert state["status"]["phase"] == "Succeeded"
     assert not list(Path(desk.workspace).glob("*.writing"))
+
+
+def test_one_damaged_workspace_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("broken", "whole"):
+        (tmp_path / ".finetune" / name).mkdir(parents=True)
+    (tmp_path / ".finetune" / "broken" / "job.json").write_text("{", encoding="utf-8")
+    whole = a_job(name="whole").model_dump_json(by_alias=True, exclude_none=True)
+    (tmp_path / ".finetune" / "whole" / "job.json").write_text(whole, encoding="utf-8")
+
+    code = main(["status"])
+
+    said = capsys.readouterr()
+    assert code == 2
+    assert "whole" in said.out
+    assert ".finetune/broken/job.json is damaged" in said.err

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -113,3 +114,21 @@ def test_training_that_is_told_to_stop_before_its_first_step_ends_at_once(
     assert end.code == 143, end.log
     assert "Traceback" not in end.log
     assert not (workspace / "metrics.jsonl").exists()
+
+
+def test_a_rank_that_still_waits_for_its_peers_ends_when_it_is_told_to(chat_manifest: dict[str, Any], workspace: Path) -> None:
+    """It sits in a call of torch for minutes, in which no handler of Python is run."""
+    folder = workspace / "train-1"
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    rank = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+    def waits() -> bool:
+        with socket.socket() as caller:
+            return caller.connect_ex(("127.0.0.1", port)) == 0
+
+    process = stages.start(stages.orders(chat_manifest, Stage.TRAIN, workspace), folder, **rank)
+    end = told_to_stop(process, folder, once=waits)
+
+    assert end.code == 143, end.log
+    assert "Traceback" not in end.log

@@ -7,9 +7,11 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from finetune_api.errors import UserError
 from finetune_api.parse import parse_job
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.status import FineTuneJobStatus, Phase
@@ -57,6 +59,7 @@ def carry_out(arguments: argparse.Namespace, *, until: Stage | None) -> tuple[Fi
     """
     manifest = read_manifest(arguments.manifest)
     job = localized(parse_job(manifest.raw), manifest)
+    _require_trainer()
     folder = workspace_of(arguments, job.name)
     workspace = Workspace(folder)
     workspace.lock()
@@ -80,6 +83,19 @@ def carry_out(arguments: argparse.Namespace, *, until: Stage | None) -> tuple[Fi
             return local.run(), folder
     finally:
         screen.close()
+
+
+def _require_trainer() -> None:
+    """Say it before a workspace is made: a plain installation of `finetune` has neither torch nor the trainer.
+
+    Raises: UserError with what to install.
+    """
+    missing = [name for name in ("finetune_trainer", "torch", "deepspeed") if find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"running a job here needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",
+            hint="Install the trainer: pip install 'finetune-operator[trainer]'.",
+        )
 
 
 @contextmanager

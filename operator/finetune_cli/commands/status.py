@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from finetune_api.errors import UserError
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_cli.commands.selection import DEFAULT_ROOT, add_workspace
 from finetune_cli.console import as_json
@@ -24,20 +26,34 @@ def add(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one job, or a table of all."""
+    damaged: list[UserError] = []
     if arguments.workspace or arguments.job:
         jobs = [load_status(arguments.workspace or DEFAULT_ROOT / arguments.job)]
     else:
-        jobs = [load_status(path.parent) for path in sorted(Path(DEFAULT_ROOT).glob("*/job.json"))]
+        jobs, damaged = _all(sorted(Path(DEFAULT_ROOT).glob("*/job.json")))
     if arguments.output == "json":
         shown = [
             {"name": job.name, "status": job.status.model_dump(mode="json", by_alias=True, exclude_none=True)} for job in jobs
         ]
         sys.stdout.write(as_json(shown if not arguments.job else shown[0]) + "\n")
-        return 0
-    _table(jobs)
-    if len(jobs) == 1:
-        _attempts(jobs[0])
-    return 0
+    elif jobs or not damaged:
+        _table(jobs)
+        if len(jobs) == 1:
+            _attempts(jobs[0])
+    for error in damaged:
+        sys.stderr.write(f"finetune: {error}\n")
+    return 2 if damaged else 0
+
+
+def _all(states: Iterable[Path]) -> tuple[list[FineTuneJob], list[UserError]]:
+    """Every job that can be read, and what is wrong with the others: one damaged workspace must not hide its neighbours."""
+    jobs, damaged = [], []
+    for path in states:
+        try:
+            jobs.append(load_status(path.parent))
+        except UserError as error:
+            damaged.append(error)
+    return jobs, damaged
 
 
 def _table(jobs: list[FineTuneJob]) -> None:
