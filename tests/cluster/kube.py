@@ -124,10 +124,10 @@ class Kube:
 
     def list(self, kind: str, *, namespace: str | None = None, labels: str = "") -> list[Manifest]:
         """All objects of a kind, those with these labels."""
-        found: list[Manifest] = self.request("GET", path_of(kind, namespace), **({"labelSelector": labels} if labels else {}))[
-            "items"
-        ]
-        return found
+        found: list[Manifest] | None = self.request(
+            "GET", path_of(kind, namespace), **({"labelSelector": labels} if labels else {})
+        )["items"]
+        return found or []
 
     def merge(self, kind: str, name: str, change: Manifest, *, namespace: str | None = None, part: str = "") -> Manifest:
         """Change fields of an object; `part` is a subresource, for instance status."""
@@ -224,7 +224,8 @@ def _short(value: Any) -> str:
 
 def condition_of(thing: Manifest, kind: str) -> Manifest | None:
     """A condition of an object's status, if it is there."""
-    return next((c for c in thing.get("status", {}).get("conditions", []) if c["type"] == kind), None)
+    conditions = thing.get("status", {}).get("conditions") or []  # null, while a definition is new
+    return next((c for c in conditions if c["type"] == kind), None)
 
 
 def is_true(thing: Manifest, kind: str) -> bool:

@@ -19,6 +19,7 @@ from cluster.kube import connected, is_true, wait_for
 from cluster.machine import BRING_UP, Machine
 
 pytestmark = pytest.mark.node_access
+API_PORT = int(os.environ.get("TESTCLUSTER_API_PORT", "16443"))
 SYSCTLS = ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops")
 
 
@@ -40,6 +41,7 @@ def left_on(machine: Machine) -> dict[str, set[str]]:
     """All of a machine that a cluster touches."""
     mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout.splitlines()
+    sockets = Path("/proc/net/tcp").read_text().splitlines()[1:]
     return {
         "processes": ours_among_the_processes(machine),
         "network namespaces": {path.name for path in Path("/run/netns").glob("*")},
@@ -47,7 +49,9 @@ def left_on(machine: Machine) -> dict[str, set[str]]:
         "interfaces": {line.split(": ")[1].partition("@")[0] for line in links},
         "cgroups": {str(path) for path in Path("/sys/fs/cgroup").glob("**/ft-*")},
         "listening": {
-            line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"
+            port
+            for port in (line.split()[1] for line in sockets if line.split()[3] == "0A")
+            if port.endswith(f":{API_PORT:04X}")
         },
         "kernel": {f"{name} = {Path('/proc/sys', name).read_text().strip()}" for name in SYSCTLS},
         "state": {path.name for path in machine.cache.glob("state")},
