@@ -126,7 +126,7 @@ case $command in
     if pid_of "$node" >/dev/null; then exit; fi
     configure
     make_cgroups
-    start "$node" nsenter --net="/run/netns/ft-$node" unshare --mount --uts --propagation private "$0" boot "$n"
+    start "$node" nsenter --net="/run/netns/ft-$node" unshare --mount --uts --propagation private "$here/node.sh" boot "$n"
     ;;
   boot) # inside the node's namespaces: /var and /run are its own, so two kubelets share a machine
     join_cgroups
@@ -138,7 +138,7 @@ case $command in
     [ "$(cat "$dir/gpus")" = 0 ] || start_inside fakegpu
     exec sleep infinity
     ;;
-  start) in_node "$n" "$0" start-inside "$n" "$3" ;;
+  start) in_node "$n" "$here/node.sh" start-inside "$n" "$3" ;;
   start-inside) join_cgroups; start_inside "$3" ;;
   stop) stop "$node-$3" "${4:-TERM}" ;;
   signal) kill "-$4" "$(pid_of "$node-$3")" ;;
