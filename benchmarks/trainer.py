@@ -32,6 +32,8 @@ MODEL = ROOT / "examples" / "quickstart" / "workspace" / "model"
 ON_CPU = {"DS_ACCELERATOR": "cpu", "TORCHDYNAMO_DISABLE": "1"}
 CONTENDERS = ("ours", "trl-default", "trl-no-checkpointing", "trl-padding-free", "trl-packed")
 BATCH = 8
+_ALIKE = {contender: 0.05 if contender == "trl-packed" else 0.01 for contender in CONTENDERS}
+"""How far a mean loss may be from ours. TRL's packing makes batches of other examples, so its losses are other losses."""
 
 
 def manifest(model: Path, data: Path, *, steps: int, max_length: int) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def compare(name: str, job: dict[str, Any], workspace: Path, *, repeats: int) ->
     share(workspace, middle["ours"])
     for contender in CONTENDERS[1:]:
         difference = abs(answers[contender][0]["mean_loss"] / answers["ours"][0]["mean_loss"] - 1)
-        if difference > 0.02:
+        if difference > _ALIKE[contender]:
             sys.exit(f"{contender} does not learn the same: its mean loss differs by {difference:.1%}")
     return middle["ours"] / middle[best]
 
