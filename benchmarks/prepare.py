@@ -57,7 +57,12 @@ def ours(model: Path, rows: int) -> dict[str, float]:
         path = workspace / "job.json"
         config = orders(manifest(model, data), Stage.PREPARE, workspace)
         path.write_text(config.model_dump_json(by_alias=True, exclude_none=True))
-        environment = {**os.environ, "FINETUNE_TERMINATION_LOG": str(workspace / "result.json"), "DS_ACCELERATOR": "cpu"}
+        environment = {
+            **os.environ,
+            **measure.ONE_THREAD,
+            "FINETUNE_TERMINATION_LOG": str(workspace / "result.json"),
+            "DS_ACCELERATOR": "cpu",
+        }
         begin = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "finetune_trainer", "prepare", "--config", str(path)],

@@ -60,7 +60,11 @@ def left_on(machine: Machine) -> dict[str, set[str]]:
 
 def after_removal(machine: Machine) -> dict[str, set[str]]:
     """The machine once the image copies of the nodes, tens of thousands of links, have been unlinked in the background."""
-    wait_for(lambda: "rm -rf" not in " ".join(ours_among_the_processes(machine)), what="the end of the removal", seconds=120)
+
+    def is_over() -> bool:  # the program may not have begun yet, and may still be there when the last file is gone
+        return not any((machine.cache / "trash").iterdir()) and "rm -rf" not in " ".join(ours_among_the_processes(machine))
+
+    wait_for(is_over, what="the end of the removal", seconds=120)
     return left_on(machine)
 
 

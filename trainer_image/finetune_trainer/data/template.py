@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,6 @@ class ChatTemplate:
     """
 
     def __init__(self, tokenizer: Any, *, template: str | None, stop_ids: Sequence[int]) -> None:
-        self._tokenizer = tokenizer
         if template is not None:
             tokenizer.chat_template = template
         if not tokenizer.chat_template:
@@ -53,6 +52,7 @@ class ChatTemplate:
         self.source: str = tokenizer.chat_template
         self._stops = _stop_texts(tokenizer, stop_ids)
         self._control = _control_tokens(tokenizer)
+        self._write = _writer(tokenizer, self.source)
         self.turn_by_turn = 0
         """Conversations that had to be rendered once per answer, because the template rewrites earlier turns."""
         self._check()
@@ -121,7 +121,7 @@ class ChatTemplate:
     def _render(self, messages: Sequence[Message], *, generation: bool) -> str:
         conversation = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            text = self._tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=generation)
+            text = self._write(conversation, generation)
         except Exception as error:  # jinja2 raises what the template's author chose to raise
             raise UnusableRow(f"the chat template refuses it: {str(error).splitlines()[0][:100]}", drop=True) from None
         return str(text)
@@ -133,6 +133,44 @@ class ChatTemplate:
             self._one_answer(probe)
         except UnusableRow as refused:
             raise UserError(refused.reason, field=TEMPLATE_FIELD, hint="Check the Jinja source.") from None
+
+
+_Writer = Callable[[list[dict[str, str]], bool], str]
+
+
+def _writer(tokenizer: Any, source: str) -> _Writer:
+    """Renders a conversation as the tokenizer does, in half the time.
+
+    Most of `apply_chat_template` normalises what our conversations cannot hold. So the compiled template is called itself,
+    where this transformers has one to give and both write the same.
+    """
+
+    def slowly(conversation: list[dict[str, str]], generation: bool) -> str:
+        return str(tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=generation))
+
+    try:
+        from transformers.utils.chat_template_utils import _compile_jinja_template
+
+        compiled = _compile_jinja_template(source)
+        names = {**tokenizer.special_tokens_map, "tools": None, "documents": None}
+    except Exception:  # a template that cannot be compiled is refused with its reason where it is first used
+        return slowly
+
+    def directly(conversation: list[dict[str, str]], generation: bool) -> str:
+        if not conversation:
+            raise ValueError("there is no message before the answer")
+        return str(compiled.render(messages=conversation, add_generation_prompt=generation, **names))
+
+    return directly if _alike(directly, slowly) else slowly
+
+
+def _alike(one: _Writer, other: _Writer) -> bool:
+    turns = [("user", "Question"), ("assistant", "Answer"), ("user", "Another"), ("assistant", "Yes")]
+    probe = [{"role": role, "content": content} for role, content in turns]
+    try:
+        return all(one(p, g) == other(p, g) for p, g in ((probe, False), (probe[:3], True), (probe[:1], True)))
+    except Exception:  # what it refuses, it refuses with its own words where it is used
+        return False
 
 
 def _stop_texts(tokenizer: Any, stop_ids: Sequence[int]) -> list[str]:
