@@ -31,6 +31,17 @@ class RenderSettings:
     token_audience: str
     token_seconds: int = 3600
     """Life of a progress token; the kubelet renews it at 80 %."""
+    light_cpu: str = "1"
+    """CPU of prepare and publish."""
+    light_memory: str = "4Gi"
+    """Memory of prepare and publish."""
+    workspace_size: str = "50Gi"
+    """Size of a claim where a job says none: it is made before anybody knows how large the model is."""
+    storage_class_name: str | None = None
+    """Storage class of such a claim; None: the cluster's default."""
+    fs_group: int | None = 65532
+    """Group that owns the volumes, so that a pod without root can write them. None where the cluster assigns one, as
+    OpenShift does."""
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
     grace_seconds: int = 120
