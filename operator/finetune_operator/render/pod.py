@@ -61,12 +61,15 @@ def _container(job: FineTuneJob, plan: Plan, attempt: AttemptName, settings: Ren
     program = own or ("python", "-m", "finetune_trainer", str(attempt.stage), "--config", meta.CONFIG_PATH)
     # An image with a program of its own need not hold our trainer: it trains, and the other stages run in ours.
     foreign = job.spec.command is not None and attempt.stage is not Stage.TRAIN
-    container: Manifest = {
+    named = [{"prefix": prefix, "secretRef": {"name": name}} for prefix, name in secrets(job, attempt.stage)]
+    referred: list[Raw] = [*template.env_from, *named]
+    return {
         "name": CONTAINER,
         "image": settings.trainer_image if foreign or job.spec.image is None else job.spec.image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": list(program),
         "env": environment(job, plan, attempt, settings),
+        **({"envFrom": referred} if referred else {}),
         "resources": room(job, plan, attempt.stage, settings).as_resources(),
         "volumeMounts": [*template.volume_mounts, *volume_mounts(job, plan, attempt, settings)],
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -76,11 +79,6 @@ def _container(job: FineTuneJob, plan: Plan, attempt: AttemptName, settings: Ren
             "readOnlyRootFilesystem": True,
         },
     }
-    named = [{"prefix": prefix, "secretRef": {"name": name}} for prefix, name in secrets(job, attempt.stage)]
-    sources: list[Raw] = [*template.env_from, *named]
-    if sources:
-        container["envFrom"] = sources
-    return container
 
 
 def _pod_security(settings: RenderSettings) -> Manifest:
