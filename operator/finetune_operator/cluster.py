@@ -18,7 +18,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from finetune_api.errors import ClusterError, Conflict, NotFound, Refused, Taken
-from finetune_operator.kinds import EVENT, FINE_TUNE_JOB, TOKEN_REVIEW, Kind, Manifest, Ref, kind_of, owner_uid, ref_of
+from finetune_operator.kinds import EVENT, FINE_TUNE_JOB, TOKEN_REVIEW, Kind, Manifest, Ref, owner_uid, ref_of
 
 FIELD_MANAGER = "finetune-operator"
 PROGRESS_MANAGER = "finetune-operator-progress"

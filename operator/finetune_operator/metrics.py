@@ -26,7 +26,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._transitions = self._counter("transitions", "Transitions of jobs, by reason as in their Events.", "reason", "stage")
+        self._transitions = self._counter(
+            "transitions", "Transitions of jobs, by reason as in their Events.", "reason", "stage"
+        )
         self._failures = self._counter("attempt_failures", "Attempts that failed, by class.", "stage", "class")
         self._ends = self._counter("jobs_ended", "Jobs that ended, by phase.", "phase")
         self._calls = self._counter("api_calls", "Calls to the API server; code 0 means no answer.", "verb", "resource", "code")
@@ -96,5 +98,3 @@ class _Asked(Collector):
 
     def describe(self) -> list[GaugeMetricFamily]:
         return [GaugeMetricFamily(self._name, self._help)]
-
-

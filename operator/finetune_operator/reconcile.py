@@ -8,7 +8,6 @@ Events are posted last and never hold anything up; what could not be said is kep
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,6 +22,8 @@ from finetune_operator.brain.observation import AttemptSeen, AttemptState, Obser
 from finetune_operator.brain.plan import Plan, plan
 from finetune_operator.brain.stages import Stage
 from finetune_operator.brain.transitions import Transition, transitions
+from finetune_operator.doubts import has_ended, in_doubt
+from finetune_operator.events import event_of
 from finetune_operator.kinds import CHILD_JOB, FINE_TUNE_JOB, POD, Kind, Manifest, Ref, owner_uid, ref_of
 from finetune_operator.observe import observe
 from finetune_operator.queue import Key
@@ -106,7 +107,7 @@ class Reconciler:
         if key in self._unsure:  # did the last write reach the server after all?
             self._note(key, raw, self._unsure.pop(key), job.status, now)
         jobs, pods = await self._children(job, now)
-        doubtful = _in_doubt(jobs, pods)
+        doubtful = in_doubt(jobs, pods)
         asked = [uid for uid, since in doubtful if now - since >= _LOOK_AGAIN][:_ASKED_AT_ONCE]
         events = [event for uid in asked for event in await self.cluster.events_about(key.namespace, uid)]
         seen = observe(job, jobs, pods, events, now)
@@ -120,7 +121,7 @@ class Reconciler:
                 self._refused.pop(key, None)
         finally:
             await self._post(key)
-        return await self._next(key, job, decision, now, in_doubt=bool(doubtful))
+        return await self._next(key, job, decision, now, asked_again=bool(doubtful))
 
     # ------------------------------------------------------------ look
 
@@ -135,7 +136,7 @@ class Reconciler:
             if created is None or now - created < _YOUNG:
                 return [], []
             jobs = await self.cluster.find(CHILD_JOB, namespace, labels={meta.JOB_LABEL: job.name})
-            pods = [pod for child in jobs if not _has_ended(child) for pod in await self._pods(namespace, _labels(child))]
+            pods = [pod for child in jobs if not has_ended(child) for pod in await self._pods(namespace, _labels(child))]
             return jobs, pods
         jobs, pods = [], []
         for attempt in [a for a in attempts if a.finished_at is None] or attempts[-1:]:
@@ -143,7 +144,7 @@ class Reconciler:
             try:
                 child = await self.cluster.get(Ref(CHILD_JOB, namespace, child_name(job.name, name)))
                 jobs.append(child)
-                matters = attempt.finished_at is None or not _has_ended(child)
+                matters = attempt.finished_at is None or not has_ended(child)
             except NotFound:  # its pods may outlive it; of one that was only noted there are none
                 matters = attempt.finished_at is None and bool(attempt.started_at or attempt.reason)
             if matters:
@@ -190,7 +191,7 @@ class Reconciler:
     def _note(self, key: Key, raw: Manifest, before: FineTuneJobStatus, after: FineTuneJobStatus, now: datetime) -> None:
         for number, transition in enumerate(transitions(before, after)):
             self.announce(key, transition)
-            self._unsaid.setdefault(key, []).append(_event(raw, transition, number, self.reporter, now))
+            self._unsaid.setdefault(key, []).append(event_of(raw, transition, number, self.reporter, now))
 
     async def _post(self, key: Key) -> None:
         """Post what is true and not said yet. An Event that cannot be posted waits; one that is refused is let go."""
@@ -243,14 +244,16 @@ class Reconciler:
 
     # ------------------------------------------------------------ when to look again
 
-    async def _next(self, key: Key, job: FineTuneJob, decision: Decision, now: datetime, *, in_doubt: bool) -> timedelta | None:
+    async def _next(
+        self, key: Key, job: FineTuneJob, decision: Decision, now: datetime, *, asked_again: bool
+    ) -> timedelta | None:
         status = decision.status
         if status.completion_time is not None and not decision.stop:
             return await self._remove_when_due(key, job, status, now)
         times = [RESYNC]
         if decision.requeue_after is not None:
             times.append(decision.requeue_after)
-        if decision.stop or in_doubt or key in self._unsaid:
+        if decision.stop or asked_again or key in self._unsaid:
             times.append(_LOOK_AGAIN)
         return max(_AT_ONCE, min(times))
 
@@ -284,58 +287,3 @@ def _since(error: ClusterError, job: FineTuneJob, first: datetime) -> datetime:
 def _labels(child: Manifest) -> dict[str, str]:
     labels = child["metadata"].get("labels") or {}
     return {label: labels[label] for label in (meta.JOB_LABEL, meta.STAGE_LABEL, meta.ATTEMPT_LABEL) if label in labels}
-
-
-def _has_ended(child: Manifest) -> bool:
-    conditions = (child.get("status") or {}).get("conditions") or ()
-    return any(c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in conditions)
-
-
-def _in_doubt(jobs: Sequence[Manifest], pods: Sequence[Manifest]) -> list[tuple[str, datetime]]:
-    """What only Events explain, and since when: a Job that lacks pods, a pod whose containers do not come."""
-    found = []
-    for child in jobs:
-        spec, status = child.get("spec") or {}, child.get("status") or {}
-        have = sum(owner_uid(pod) == child["metadata"]["uid"] for pod in pods)
-        started = status.get("startTime")
-        if started and have < (spec.get("parallelism") or 1) and not _has_ended(child) and not spec.get("suspend"):
-            found.append((child["metadata"]["uid"], _time(started)))
-    for pod in pods:
-        status = pod.get("status") or {}
-        scheduled = any(c["type"] == "PodScheduled" and c["status"] == "True" for c in status.get("conditions") or ())
-        waiting = [c.get("state", {}).get("waiting", {}).get("reason") for c in status.get("containerStatuses") or ()]
-        if status.get("phase") == "Pending" and scheduled and (not waiting or "ContainerCreating" in waiting):
-            found.append((pod["metadata"]["uid"], _time(status.get("startTime") or pod["metadata"]["creationTimestamp"])))
-    return found
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
-def _event(raw: Manifest, transition: Transition, number: int, reporter: tuple[str, str], now: datetime) -> Manifest:
-    """The Event of a transition. Its name follows from what it says, so that saying it twice is saying it once."""
-    metadata = raw["metadata"]
-    said = f"{metadata['uid']} {metadata['resourceVersion']} {number} {transition.reason}"
-    regarding = {
-        "apiVersion": meta.API_VERSION,
-        "kind": meta.KIND,
-        "name": metadata["name"],
-        "namespace": metadata["namespace"],
-        "uid": metadata["uid"],
-        "resourceVersion": metadata["resourceVersion"],
-    }
-    name = f"{metadata['name']}.{hashlib.sha256(said.encode()).hexdigest()[:16]}"
-    return {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {"name": name, "namespace": metadata["namespace"]},
-        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "reportingController": reporter[0],
-        "reportingInstance": reporter[1][:128],
-        "regarding": regarding,
-        "type": transition.level,
-        "reason": transition.reason,
-        "action": transition.reason,
-        "note": transition.message[:1024],
-    }

@@ -184,5 +184,3 @@ def _with_eta(first: Progress, newest: Progress) -> Progress:
     per_step = (_moment(newest) - _moment(first)).total_seconds() / steps
     left = round(max(0, newest.total_steps - newest.step) * per_step)
     return newest.model_copy(update={"eta_seconds": left, "eta": duration(left)})
-
-

@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from finetune_api import meta
 from finetune_api.errors import InvalidSpec
 from finetune_api.parse import problems_of
 from finetune_api.v1alpha1.job import FineTuneJob, ObjectMeta
@@ -28,8 +27,8 @@ def unread(raw: Manifest) -> tuple[FineTuneJob, InvalidSpec | None]:
         return FineTuneJob.model_validate(raw), None
     except ValidationError as error:
         shell = FineTuneJob.model_construct(
-            api_version=meta.API_VERSION,
-            kind=meta.KIND,
+            api_version="finetune.dev/v1alpha1",
+            kind="FineTuneJob",
             metadata=ObjectMeta.model_validate(raw["metadata"]),
             status=FineTuneJobStatus.model_validate(raw.get("status") or {}),
             spec=None,  # type: ignore[arg-type]  # nothing reads the spec of a job that is refused
