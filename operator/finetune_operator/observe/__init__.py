@@ -61,7 +61,8 @@ def _attempt(
         )
     alive = [pod for pod in pods if not pod.has_ended]
     progress = _progress(job, name, child)
-    started_at = last(*(pod.started_at for pod in pods)) if pods and all(pod.has_started for pod in pods) else None
+    have_started = [pod for pod in pods if pod.has_started]
+    started_at = last(*(pod.started_at for pod in pods)) if len(have_started) >= _width(child) else None
     resumed = progress.resumed_from_step if progress else None
     seen = AttemptSeen(
         name.stage, name.number, AttemptState.RUNNING, started_at=started_at, progress=progress, resumed_from_step=resumed
@@ -102,6 +103,7 @@ def _ended(job: FineTuneJob, seen: AttemptSeen, child: Manifest, pods: list[Pod]
     return replace(
         seen,
         state=AttemptState.ENDED,
+        started_at=last(*(pod.started_at for pod in pods)),  # of those that are left
         finished_at=min(finished, now),
         exit=end,
         resumed_from_step=trained.resumed_from_step if trained else seen.resumed_from_step,
