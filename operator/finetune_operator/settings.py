@@ -71,6 +71,16 @@ class Settings(BaseModel):
     """Whether its GPUs multiply bf16 natively."""
     cpu_bf16: bool = False
     """Whether its CPUs do."""
+    light_cpu: str = "1"
+    """CPU of the pods that prepare and publish."""
+    light_memory: str = "4Gi"
+    """Memory of these pods."""
+    workspace_size: str = "50Gi"
+    """Size of a job's workspace where the job says none."""
+    storage_class_name: str = ""
+    """Storage class of a job's workspace where the job says none; empty: the cluster's default."""
+    fs_group: Annotated[int, Field(ge=0)] = 65532
+    """Group that owns the volumes of the stages' pods; 0 where the cluster assigns one, as OpenShift does."""
     grace_seconds: Annotated[int, Field(ge=1)] = 120
     """How long a pod that is told to stop may go on."""
     lost_node_seconds: Annotated[int, Field(ge=0)] = 30
@@ -126,6 +136,11 @@ class Settings(BaseModel):
             progress_port=self.progress_port,
             ca_config_map=self.ca_config_map,
             token_audience=self.token_audience,
+            light_cpu=self.light_cpu,
+            light_memory=self.light_memory,
+            workspace_size=self.workspace_size,
+            storage_class_name=self.storage_class_name or None,
+            fs_group=self.fs_group or None,
             image_pull_policy=self.image_pull_policy,
             image_pull_secrets=self.image_pull_secrets,
             grace_seconds=self.grace_seconds,

@@ -218,6 +218,12 @@ def test_a_pod_without_a_job_that_is_stranded_or_has_ended_holds_nothing_up(pod:
     assert observe(JOB, [], [pod], [], NOON) == Observation()
 
 
+def test_a_pod_that_only_wears_our_labels_holds_nothing_up() -> None:
+    stranger = running(0)
+    stranger["metadata"]["ownerReferences"] = []
+    assert observe(JOB, [], [stranger], [], NOON) == Observation()
+
+
 def test_an_object_whose_labels_name_no_attempt_is_none_of_ours() -> None:
     child = a_child()
     child["metadata"]["labels"] = {"finetune.dev/job": "support", "finetune.dev/stage": "serve", "finetune.dev/attempt": "1"}

@@ -17,9 +17,9 @@ from finetune_operator.brain.decide import AttemptName
 from finetune_operator.brain.observation import AttemptSeen, AttemptState, Observation
 from finetune_operator.brain.stages import Stage
 from finetune_operator.observe.end import exit_of
-from finetune_operator.observe.objects import Pod, attempt_of, first, holds, last, moment, owner_uid, pods_of
+from finetune_operator.observe.objects import Pod, attempt_of, first, holds, last, moment, owner_of, pods_of
 from finetune_operator.observe.start import why_not_running
-from finetune_operator.render.child import Manifest
+from finetune_operator.render.child import Manifest, child_name
 
 __all__ = ["observe"]
 
@@ -45,7 +45,7 @@ def observe(
         if name is not None:
             found[name] = _attempt(job, name, child, pods_of(child, pods), events, now)
     known = {child["metadata"].get("uid") for child in jobs}
-    for name, left in _without_job(pods, known).items():
+    for name, left in _without_job(job, pods, known).items():
         seen = _stranded(name, left, now)
         if seen is not None and name not in found:
             found[name] = seen
@@ -55,7 +55,7 @@ def observe(
 def _attempt(
     job: FineTuneJob, name: AttemptName, child: Manifest, pods: list[Pod], events: Sequence[Manifest], now: datetime
 ) -> AttemptSeen:
-    if owner_uid(child) != job.metadata.uid:
+    if owner_of(child).get("uid") != job.metadata.uid:
         return AttemptSeen(
             name.stage, name.number, AttemptState.ENDING, waits_for="a child of an earlier job of this name to be removed"
         )
@@ -125,11 +125,13 @@ def _progress(job: FineTuneJob, name: AttemptName, child: Manifest) -> Progress 
     return None if created and progress.updated_at and progress.updated_at < created else progress
 
 
-def _without_job(pods: Sequence[Manifest], known: set[str | None]) -> dict[AttemptName, list[Pod]]:
+def _without_job(job: FineTuneJob, pods: Sequence[Manifest], known: set[str | None]) -> dict[AttemptName, list[Pod]]:
+    """Pods of a child Job that is gone, by attempt. Labels alone can be written by anybody who may create a pod."""
     found: dict[AttemptName, list[Pod]] = {}
     for pod in pods:
-        name = attempt_of(pod)
-        if name is not None and owner_uid(pod) not in known:
+        name, owner = attempt_of(pod), owner_of(pod)
+        is_ours = name is not None and owner.get("kind") == "Job" and owner.get("name") == child_name(job.name, name)
+        if name is not None and is_ours and owner.get("uid") not in known:
             found.setdefault(name, []).append(Pod(pod))
     return found
 

@@ -31,10 +31,10 @@ def last(*moments: datetime | None) -> datetime | None:
     return max((m for m in moments if m is not None), default=None)
 
 
-def owner_uid(manifest: Manifest) -> str | None:
-    """Identity of the object that controls this one."""
-    owners = manifest["metadata"].get("ownerReferences") or ()
-    return next((owner.get("uid") for owner in owners if owner.get("controller")), None)
+def owner_of(manifest: Manifest) -> Manifest:
+    """Reference to the object that controls this one; empty if there is none."""
+    owners: Iterable[Manifest] = manifest["metadata"].get("ownerReferences") or ()
+    return next((owner for owner in owners if owner.get("controller")), {})
 
 
 def attempt_of(manifest: Manifest) -> AttemptName | None:
@@ -176,7 +176,7 @@ class Pod:
 
 def pods_of(job: Manifest, pods: Sequence[Manifest]) -> list[Pod]:
     """The pods of a child Job, in the order of their indexes."""
-    own = [Pod(pod) for pod in pods if owner_uid(pod) == job["metadata"].get("uid")]
+    own = [Pod(pod) for pod in pods if owner_of(pod).get("uid") == job["metadata"].get("uid")]
     return sorted(own, key=lambda pod: (pod.index, pod.name))
 
 

@@ -48,13 +48,15 @@ def attempt_labels(job: FineTuneJob, attempt: AttemptName) -> dict[str, str]:
 
 
 def child_metadata(job: FineTuneJob, name: str, labels: dict[str, str]) -> Manifest:
-    """Metadata of a child: in the job's namespace, owned by the job, so that it goes when the job goes."""
+    """Metadata of a child: in the job's namespace, owned by the job, so that it goes when the job goes.
+
+    Without blockOwnerDeletion, which on OpenShift only somebody may set who may change the owner's finalizers.
+    """
     owner = {
         "apiVersion": meta.API_VERSION,
         "kind": meta.KIND,
         "name": job.name,
         "uid": job.metadata.uid or "",
         "controller": True,
-        "blockOwnerDeletion": True,
     }
     return {"name": name, "namespace": job.metadata.namespace or "", "labels": labels, "ownerReferences": [owner]}
