@@ -149,6 +149,14 @@ class KubernetesCluster:
         query = (("fieldManager", PROGRESS_MANAGER), ("force", "true"))
         return await self._call("apply", ref.kind, _path(ref, "status"), body, query, _APPLY)
 
+    async def serves(self, kind: Kind) -> bool:
+        """Whether the server knows this kind: kopf would wait for a missing one without a word."""
+        try:
+            answer = await self._call("get", kind, f"/apis/{kind.api_version}")
+        except NotFound:
+            return False
+        return any(resource.get("name") == kind.plural for resource in answer.get("resources") or ())
+
     async def review_token(self, token: str, audience: str) -> Manifest:
         """What the API server says of a token: the status of a TokenReview."""
         body = {"apiVersion": TOKEN_REVIEW.api_version, "kind": TOKEN_REVIEW.name}

@@ -51,6 +51,7 @@ class WorkQueue:
         self._again: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._arrived = asyncio.Event()
+        self._closed = False
 
     def add(self, key: Key, *, urgent: bool = False) -> None:
         """Something changed: look at it as soon as a worker is free.
@@ -81,11 +82,13 @@ class WorkQueue:
         self._forget_timer(key)
         self._failures.pop(key, None)
 
-    async def get(self) -> Key:
-        """The key that has waited longest; the caller says `done` or `failed` afterwards."""
-        while not self._due:
+    async def get(self) -> Key | None:
+        """The key that has waited longest; the caller says `done` or `failed` afterwards. None once it is closed."""
+        while not self._due and not self._closed:
             self._arrived.clear()
             await self._arrived.wait()
+        if self._closed:
+            return None
         key = next(iter(self._due))
         del self._due[key]
         self._in_work[key] = self._clock()
@@ -105,6 +108,11 @@ class WorkQueue:
         self._forget_timer(key)
         self.add_after(key, delay)
         return delay
+
+    def close(self) -> None:
+        """Give out no more keys: whoever works ends its key, and a restart finds the others anew."""
+        self._closed = True
+        self._arrived.set()
 
     @property
     def depth(self) -> int:

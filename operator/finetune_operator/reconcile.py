@@ -28,6 +28,7 @@ from finetune_operator.kinds import CHILD_JOB, FINE_TUNE_JOB, POD, Kind, Manifes
 from finetune_operator.observe import observe
 from finetune_operator.queue import Key
 from finetune_operator.render import RenderSettings, child_name, render
+from finetune_operator.render.check import check
 from finetune_operator.stored import changes, unread
 
 RESYNC = timedelta(minutes=5)
@@ -163,6 +164,7 @@ class Reconciler:
         if problems:
             return None, refuse(job, problems, seen, now)
         try:
+            check(job)
             smaller = job.status.restarts.out_of_memory
             planned = plan(job.spec, job.status.facts, self.settings.machine, smaller=smaller)
         except InvalidSpec as error:
@@ -259,7 +261,7 @@ class Reconciler:
 
     async def _remove_when_due(self, key: Key, job: FineTuneJob, status: FineTuneJobStatus, now: datetime) -> timedelta | None:
         """The job's own end of life. Its children go with it."""
-        keep = job.spec.run_policy.ttl_seconds_after_finished if job.spec else None
+        keep = job.spec.run_policy.ttl_seconds_after_finished
         if keep is None or status.completion_time is None:
             return _LOOK_AGAIN if key in self._unsaid else None
         left = status.completion_time + timedelta(seconds=keep) - now

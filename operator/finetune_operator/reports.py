@@ -24,6 +24,9 @@ from finetune_operator.queue import Key
 _STEPS_FOR_A_RATE = 5
 """So many steps must lie between two reports before a rate is computed from them."""
 
+_FORGOTTEN_SECONDS = 3600.0
+"""A job of which so long nothing was heard has ended, on another replica perhaps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
@@ -87,7 +90,7 @@ class Reports:
         if old is None or _rank(old.reporter) != _rank(reporter):
             if old is not None and old.reporter.job_uid == reporter.job_uid and _is_older(reporter, old.reporter):
                 return
-            self._entries[reporter.key] = _Entry(reporter, progress, progress)
+            self._entries[reporter.key] = _Entry(reporter, progress, progress, due_at=self._monotonic())
         elif _moment(progress) >= _moment(old.newest):
             old.newest = _with_eta(old.first, progress)
             if _moment(old.first) > _moment(progress):
@@ -122,6 +125,8 @@ class Reports:
     async def flush(self) -> None:
         """Write the reports that are due, those that waited longest first, as many as one second may."""
         now = self._monotonic()
+        for key in [key for key, entry in self._entries.items() if now - entry.due_at > _FORGOTTEN_SECONDS]:
+            self.forget(key)
         due = [(e.due_at, key) for key, e in self._entries.items() if e.newest != e.written and e.due_at <= now]
         for _, key in sorted(due)[: self._per_second]:
             entry = self._entries.get(key)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from finetune_api.errors import InvalidSpec
 from finetune_api.parse import problems_of
-from finetune_api.v1alpha1.job import FineTuneJob, ObjectMeta
+from finetune_api.v1alpha1.job import FineTuneJob, FineTuneJobSpec, ObjectMeta
 from finetune_api.v1alpha1.status import FineTuneJobStatus
 from finetune_operator.kinds import Manifest
 
@@ -31,7 +31,7 @@ def unread(raw: Manifest) -> tuple[FineTuneJob, InvalidSpec | None]:
             kind="FineTuneJob",
             metadata=ObjectMeta.model_validate(raw["metadata"]),
             status=FineTuneJobStatus.model_validate(raw.get("status") or {}),
-            spec=None,  # type: ignore[arg-type]  # nothing reads the spec of a job that is refused
+            spec=FineTuneJobSpec.model_construct(),  # type: ignore[call-arg]  # its limits alone are read
         )
         return shell, InvalidSpec(problems_of(error, raw, ""))
 
