@@ -10,7 +10,7 @@ import copy
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from builders import NOON, a_manifest, a_result
@@ -46,6 +46,11 @@ class Clock:
     """Time that passes only when a test says so."""
 
     now: datetime = NOON
+    ahead: float = 0.0
+
+    def real(self) -> datetime:
+        """The machine's own time, for what a TLS library checks, and so many seconds more."""
+        return datetime.now(UTC) + timedelta(seconds=self.ahead)
 
     def __call__(self) -> datetime:
         return self.now
