@@ -254,5 +254,6 @@ def test_a_node_that_is_silent_for_a_while_ends_nothing() -> None:
 
 
 def test_a_pod_that_is_being_deleted_ends_the_attempt() -> None:
-    found = seen_of(running(0), running(1, deleted_at=NOON, grace_seconds=60), child=a_child())
+    ready = a_condition("Ready", "True", at=after(minutes=-8))
+    found = seen_of(running(0), running(1, deleted_at=NOON, grace_seconds=60, conditions=(ready,)), child=a_child())
     assert (found.state, found.ending_since) == (AttemptState.ENDING, after(seconds=60))

@@ -58,7 +58,7 @@ def exit_of(child: Manifest, pods: Sequence[Pod], *, width: int, foreign: bool) 
     candidates = sorted(failed, key=lambda pod: _guilt(pod, pods))
     culprit = candidates[0] if candidates else None
     if culprit is None or _is_survivor(culprit):
-        witness = _from_condition(child) or _from_absence(pods, width, child)
+        witness = _from_condition(child) or _from_absence(pods, width)
         if witness:
             return witness
     return _bad_end(culprit) if culprit else Exit(None, ExitReason.VANISHED, detail="its pods are gone")
@@ -156,12 +156,10 @@ def _from_condition(child: Manifest) -> Exit | None:
     return None
 
 
-def _from_absence(pods: Sequence[Pod], width: int, child: Manifest) -> Exit | None:
+def _from_absence(pods: Sequence[Pod], width: int) -> Exit | None:
     """A pod that is not there any more was deleted: those that fail by themselves stay."""
     missing = sorted(set(range(width)) - {pod.index for pod in pods})
-    if not missing or (not pods and not holds(child, "FailureTarget", "Failed")):
-        return None
-    return Exit(None, ExitReason.DISRUPTED, detail=f"pod {missing[0]} was deleted")
+    return Exit(None, ExitReason.DISRUPTED, detail=f"pod {missing[0]} was deleted") if missing else None
 
 
 def _code(pod: Pod) -> int | None:

@@ -73,7 +73,7 @@ def volume_mounts(job: FineTuneJob, plan: Plan, attempt: AttemptName, settings: 
 
 
 def _further_claims(job: FineTuneJob, attempt: AttemptName) -> list[str]:
-    """Claims beside the workspace: a claim that is both is one volume with two mounts, or the pod would be refused."""
+    """Claims beside the workspace: a claim that is both is one volume with two mounts."""
     return [name for name in claims(job, attempt.stage) if name != used_claim(job)]
 
 

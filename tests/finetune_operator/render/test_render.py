@@ -242,6 +242,7 @@ def test_orders_name_the_directories_at_which_claims_and_config_maps_are_mounted
 def test_a_claim_that_is_workspace_and_source_is_one_volume() -> None:
     job = stored(model={"uri": "pvc://shared/model"}, workspace={"claimName": "shared"})
     assert claims_of(job, Stage.TRAIN) == {"/workspace": "shared", "/mnt/claims/shared": "shared (read only)"}
+    assert len([volume for volume in pod_of(job, **GPUS)["volumes"] if "persistentVolumeClaim" in volume]) == 1
 
 
 def test_a_claim_of_the_users_is_not_created_and_each_job_works_in_a_folder_of_its_own() -> None:
