@@ -62,10 +62,7 @@ golden: $(VENV)/.dev ## write the golden files anew; read the difference before 
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/finetune_operator -q
 
 constraints: $(VENV)/.dev ## pin the newest versions that pyproject.toml allows
-	$(PIP) install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade --quiet \
-	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file $(VENV)/pins.txt
-	{ head -n 1 constraints.txt; grep -v emscripten $(VENV)/pins.txt; } > $(VENV)/constraints.txt && mv $(VENV)/constraints.txt constraints.txt
+	./.ci/write-constraints $(BIN)
 
 clean: ## remove the demonstrations' data and workspaces
 	rm -rf examples/*/data examples/*/workspace

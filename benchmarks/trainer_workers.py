@@ -30,6 +30,7 @@ from finetune_api.contract.workspace import Workspace
 from finetune_operator.brain.stages import Stage
 from finetune_trainer.data.store import Documents, open_documents
 from finetune_trainer.engine.order import GlobalOrder
+from finetune_trainer.engine.schedule import learning_rate
 
 _WARM_UP = 1
 """Steps that are not counted: allocations, caches, the optimizer's first state."""
@@ -194,6 +195,21 @@ def trl(config: TrainerConfig, root: Path, mode: str) -> dict[str, Any]:
     class InOurOrder(SFTTrainer):  # type: ignore[misc]
         def _get_train_sampler(self, *_: Any, **__: Any) -> Any:
             return torch.utils.data.SequentialSampler(self.train_dataset)
+
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            # Theirs stands still in the first step and so learns one step less of the few there are.
+            def factor(step: int) -> float:
+                told_rate = learning_rate(
+                    min(step, num_training_steps - 1),
+                    highest=1.0,
+                    warmup_steps=told.warmup_steps,
+                    total_steps=num_training_steps,
+                    scheduler=told.scheduler,
+                )
+                return float(told_rate)
+
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
+            return self.lr_scheduler
 
         def training_step(self, model: Any, inputs: dict[str, Any], *rest: Any, **more: Any) -> Any:
             mask = inputs.get("attention_mask")

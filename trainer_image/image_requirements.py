@@ -13,6 +13,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+TESTS_ONLY = "# For tests alone."
+"""Line of the constraints below which no image looks: a new linter must not build gigabytes anew."""
 _OF_TORCH = ("torch==", "triton==", "nvidia-", "cuda-")
 
 
@@ -23,7 +25,7 @@ def main(pyproject: Path, constraints: Path, folder: Path) -> None:
         needed = sorted(project["dependencies"] + project["optional-dependencies"][extra])
         (folder / f"{extra}.txt").write_text("\n".join(needed) + "\n", encoding="utf-8")
     has_torch = importlib.util.find_spec("torch") is not None
-    pins = constraints.read_text(encoding="utf-8").splitlines()
+    pins = constraints.read_text(encoding="utf-8").partition(TESTS_ONLY)[0].splitlines()
     kept = [pin for pin in pins if not (has_torch and pin.startswith(_OF_TORCH))]
     (folder / "pins.txt").write_text("\n".join(kept) + "\n", encoding="utf-8")
 

@@ -66,17 +66,25 @@ def _convert(node: Schema, definitions: Schema, path: str, seen: tuple[str, ...]
     _additional(node, definitions, path, seen, defaults)
     if not defaults or node.get("default", 0) is None:
         node.pop("default", None)
-    if node.get("type") == "object" and node.get("default"):
-        node["default"] = {}  # the properties' own defaults fill the rest
     if "properties" in node:
         node["properties"] = {
             key: _convert(value, definitions, f"{path}.{key}", seen, defaults) for key, value in node["properties"].items()
         }
+        if node.get("default"):
+            node["default"] = _default(node)
         if not defaults:  # what the operator has not written yet is simply not there
             node.pop("required", None)
     if "items" in node:
         _items(node, definitions, path, seen, defaults)
     return _checked(node, path)
+
+
+def _default(node: Schema) -> Schema:
+    """Nothing, since the properties' own defaults fill it in; where there are rules in full, because the server tries them on
+    the default as it stands and refuses a definition whose default lacks what a rule reads."""
+    if "x-kubernetes-validations" not in node:
+        return {}
+    return {key: copy.deepcopy(value["default"]) for key, value in node["properties"].items() if "default" in value}
 
 
 def _optional(node: Schema, branches: list[Schema], path: str) -> Schema:

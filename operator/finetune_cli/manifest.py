@@ -20,7 +20,8 @@ import yaml
 from yaml.constructor import ConstructorError
 
 from finetune_api import meta
-from finetune_api.errors import UserError
+from finetune_api.errors import InvalidSpec, Problem, UserError
+from finetune_api.v1alpha1.job import FineTuneJob
 
 _TRUE = {"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"}
 _FALSE = {"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"}
@@ -226,3 +227,31 @@ def _config_maps(documents: list[Any], source: str) -> dict[str, dict[str, str]]
             raise UserError(f"{source}: a ConfigMap needs metadata.name, the name of a Kubernetes object, and data of texts")
         found[name] = data
     return found
+
+
+def localized(job: FineTuneJob, manifest: Manifest) -> FineTuneJob:
+    """The job with its relative file:// paths made absolute: they are meant from the manifest's directory.
+
+    Raises: InvalidSpec for what only a cluster can do.
+    """
+    problems = [
+        Problem(f"spec.{name}", "runs in a cluster only; leave it out for a local run")
+        for name, value in (("command", job.spec.command), ("image", job.spec.image))
+        if value is not None
+    ]
+    if problems:
+        raise InvalidSpec(problems)
+
+    def absolute(uri: str) -> str:
+        path = uri.removeprefix("file://")
+        return uri if path == uri or path.startswith("/") else f"file://{(manifest.folder / path).resolve()}"
+
+    spec = job.spec
+    suites = tuple(suite.model_copy(update={"uri": absolute(suite.uri)}) for suite in spec.evaluation.suites)
+    update = {
+        "model": spec.model.model_copy(update={"uri": absolute(spec.model.uri)}),
+        "datasets": tuple(dataset.model_copy(update={"uri": absolute(dataset.uri)}) for dataset in spec.datasets),
+        "evaluation": spec.evaluation.model_copy(update={"suites": suites}),
+        "output": spec.output.model_copy(update={"uri": absolute(spec.output.uri)}),
+    }
+    return job.model_copy(update={"spec": spec.model_copy(update=update)})

@@ -72,7 +72,7 @@ def _number(value: float) -> str:
 
 
 def _default(field: Schema) -> str:
-    value = field.get("default")
+    value = None if "properties" in field else field.get("default")  # a block's default is that of its fields
     return "" if value in (None, {}, []) else f"`{json.dumps(value)}`" if not isinstance(value, str) else f"`{value}`"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cel
 import pytest
 from pydantic import BaseModel
 
@@ -61,6 +62,15 @@ def test_the_status_has_no_defaults_but_the_one_by_which_a_job_that_nobody_has_s
 def test_every_field_explains_itself_in_kubectl_explain() -> None:
     ours = [(path, node) for path, node in ALL if path.startswith((".spec", ".status")) and not path.endswith(("[]", "{}"))]
     assert [path for path, node in ours if not node.get("description") and path not in (".status",)] == []
+
+
+def test_every_default_keeps_its_own_rules_as_it_stands() -> None:
+    # The server refuses a definition whose rules read what a default lacks, though the properties' defaults would fill it in.
+    ruled = [(path, node) for path, node in ALL if "default" in node and "x-kubernetes-validations" in node]
+    assert len(ruled) > 5
+    for path, node in ruled:
+        rules = [rule["rule"] for rule in node["x-kubernetes-validations"] if "oldSelf" not in rule["rule"]]
+        assert [rule for rule in rules if not cel.evaluate(rule, {"self": node["default"]})] == [], path
 
 
 def test_every_string_that_a_rule_reads_is_bounded() -> None:
@@ -125,10 +135,8 @@ def defaults_in_schema(node: dict[str, Any], path: str = "spec") -> dict[str, An
     found = {}
     for name, inner in node.get("properties", {}).items():
         here = f"{path}.{name}"
-        if "default" in inner and inner["default"] != {}:
-            found[here] = inner["default"]
-        if inner.get("default") == {}:
-            found |= {here: {}} if "properties" not in inner else defaults_in_schema(inner, here)
+        if "default" in inner:
+            found |= defaults_in_schema(inner, here) if "properties" in inner else {here: inner["default"]}
     return found
 
 

@@ -29,7 +29,9 @@ class HubServer(LocalServer):
     `commits` holds what each commit did. `manners` are the hub's, `storage.manners` those of the host of large files.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *, host: str = "127.0.0.1", ports: tuple[int, int] = (0, 0), name: str = "127.0.0.1"
+    ) -> None:
         self.folder = folder
         self.token: str | None = None
         self.readonly = False
@@ -38,8 +40,8 @@ class HubServer(LocalServer):
         self.plain = False
         self.commits: list[list[str]] = []
         self.told: Callable[[dict[str, Any]], dict[str, Any]] = lambda listing: listing
-        self.storage = LocalServer(self._stored)
-        super().__init__(self._answer)
+        self.storage = LocalServer(self._stored, address=(host, ports[1]), name=name)
+        super().__init__(self._answer, address=(host, ports[0]), name=name)
 
     def __enter__(self) -> Self:
         self.storage.__enter__()

@@ -45,9 +45,20 @@ class Manners:
 
 
 class LocalServer:
-    """Serves until the `with` ends. `answer` is given the handler for each request."""
+    """Serves until the `with` ends. `answer` is given the handler for each request.
 
-    def __init__(self, answer: Callable[[Handler], None], *, tls: ssl.SSLContext | None = None) -> None:
+    In a pod it listens for others and is known by the name of a service.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Handler], None],
+        *,
+        tls: ssl.SSLContext | None = None,
+        address: tuple[str, int] = ("127.0.0.1", 0),
+        name: str = "127.0.0.1",
+    ) -> None:
+        self._name = name
         self.asked: list[Asked] = []
         self.manners = Manners()
         self.closing = threading.Event()
@@ -57,7 +68,7 @@ class LocalServer:
             server_of_test = self
             answer_of_test = (answer,)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+        self._server = ThreadingHTTPServer(address, Bound)
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._server.daemon_threads = True
@@ -70,7 +81,7 @@ class LocalServer:
 
     @property
     def url(self) -> str:
-        return f"{self._scheme}://127.0.0.1:{self.port}"
+        return f"{self._scheme}://{self._name}:{self.port}"
 
     def paths(self, method: str = "GET") -> list[str]:
         """Paths that were asked for, in order."""

@@ -11,9 +11,9 @@ from finetune_api.parse import parse_job
 from finetune_api.v1alpha1.status import Phase
 from finetune_cli.commands.selection import add_volumes, add_workspace, workspace_of
 from finetune_cli.console import as_json, print_plan
-from finetune_cli.local import Workspace, localized, take_up
 from finetune_cli.machine import this_machine
-from finetune_cli.manifest import read_manifest
+from finetune_cli.manifest import localized, read_manifest
+from finetune_cli.workspace import Workspace, take_up
 from finetune_operator.brain.plan import Plan, plan
 from finetune_operator.brain.stages import Stage
 

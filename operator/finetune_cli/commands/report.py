@@ -10,7 +10,7 @@ from typing import Any
 from finetune_api.errors import UserError
 from finetune_cli.commands.selection import DEFAULT_ROOT, add_workspace, results_of
 from finetune_cli.console import print_result
-from finetune_cli.local import load_status
+from finetune_cli.workspace import load_status
 
 
 def add(subparsers: Any) -> None:

@@ -17,9 +17,10 @@ from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.status import FineTuneJobStatus, Phase
 from finetune_cli.commands.selection import add_volumes, add_workspace, mounts_of, results_of, workspace_of
 from finetune_cli.console import Display, as_json, display, print_result
-from finetune_cli.local import LocalRun, Workspace, forget, localized, take_up
+from finetune_cli.local import LocalRun
 from finetune_cli.machine import this_machine
-from finetune_cli.manifest import read_manifest
+from finetune_cli.manifest import localized, read_manifest
+from finetune_cli.workspace import Workspace, forget, take_up
 from finetune_operator.brain.stages import Stage
 
 STOPPED = 130

@@ -12,7 +12,7 @@ from finetune_api.errors import UserError
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_cli.commands.selection import DEFAULT_ROOT, add_workspace
 from finetune_cli.console import as_json
-from finetune_cli.local import load_status
+from finetune_cli.workspace import load_status
 
 
 def add(subparsers: Any) -> None:

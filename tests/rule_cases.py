@@ -1,0 +1,173 @@
+"""Every rule of the resource as cases: what is accepted, what is refused, and with which words.
+
+One table for all who say the rules: the models (tests/finetune_api) and a real API server (tests/cluster).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from builders import a_manifest
+
+DATA = {"uri": "s3://a/b"}
+LOSS = {"metric": "loss", "minValue": 0}
+
+
+def with_name(name: str) -> dict[str, Any]:
+    return a_manifest(name)
+
+
+def spec(**blocks: Any) -> dict[str, Any]:
+    return a_manifest(**blocks)
+
+
+# What is accepted, what is refused, and how: the field and the beginning of the message.
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "a name of 40 characters": (with_name("a" * 40), with_name("a" * 41), "metadata.name: at most 40"),
+    "a name without dots": (with_name("qwen2-5"), with_name("qwen2.5"), "metadata.name: at most 40"),
+    "a name that begins with a letter": (with_name("q8"), with_name("8q"), "metadata.name: at most 40"),
+    "tasks of this version": (spec(task="chat"), spec(task="preference"), "spec.task: extraction, preference: not available"),
+    "something to train on": (
+        spec(datasets=[DATA, DATA | {"role": "test"}]),
+        spec(datasets=[DATA | {"role": "test"}]),
+        "spec.datasets: no dataset has the role train",
+    ),
+    "datasets with names of their own": (
+        spec(datasets=[DATA | {"name": "a"}, DATA, DATA]),
+        spec(datasets=[DATA | {"name": "a"}, DATA, DATA | {"name": "a"}]),
+        "spec.datasets: two datasets have the same name",
+    ),
+    "data of the task's format": (
+        spec(task="classification", datasets=[DATA | {"format": "classification"}, DATA | {"format": "auto"}, DATA]),
+        spec(datasets=[DATA | {"format": "classification"}]),
+        "spec.datasets: the task classification takes data of the format classification",
+    ),
+    "metrics of the task": (
+        spec(task="classification", evaluation={"metrics": ["accuracy", "loss"]}),
+        spec(task="classification", evaluation={"metrics": ["accuracy", "chrf"]}),
+        "spec.evaluation.metrics: a metric does not exist for this task",
+    ),
+    "gates on metrics of the task": (
+        spec(evaluation={"gates": [LOSS]}),
+        spec(evaluation={"gates": [LOSS, LOSS | {"metric": "macro_f1"}]}),
+        "spec.evaluation.gates: a gate's metric does not exist for this task",
+    ),
+    "no adapter of all weights": (
+        spec(method={"type": "full"}, output={"uri": "s3://a/b", "format": "merged"}),
+        spec(method={"type": "full"}, output={"uri": "s3://a/b", "format": "adapter"}),
+        "spec.output.format: training all weights makes no adapter",
+    ),
+    "a workspace for several nodes": (
+        spec(resources={"nodes": 2}, workspace={"accessMode": "ReadWriteMany"}),
+        spec(resources={"nodes": 2}, workspace={"accessMode": "ReadWriteOnce"}),
+        "spec.workspace.accessMode: more than one node needs a workspace",
+    ),
+    "a program with its image": (
+        spec(image="mine:1", command=["python", "train.py"]),
+        spec(command=["python", "train.py"]),
+        "spec.command: a program of your own needs an image of your own",
+    ),
+    "formats of this version": (
+        spec(datasets=[DATA | {"format": "messages"}]),
+        spec(datasets=[DATA | {"format": "preference"}]),
+        "spec.datasets[0].format: tokens, preference: not available in this version",
+    ),
+    "length bounds in order": (
+        spec(preparation={"clean": {"minCharacters": 5, "maxCharacters": 5}}),
+        spec(preparation={"clean": {"minCharacters": 5, "maxCharacters": 4}}),
+        "spec.preparation.clean.minCharacters: must not be larger than maxCharacters",
+    ),
+    "anonymisation of this version": (
+        spec(preparation={"anonymize": {"strategy": "none"}}),
+        spec(preparation={"anonymize": {"strategy": "surrogate"}}),
+        "spec.preparation.anonymize.strategy: surrogate, mask, redact, hash: not available",
+    ),
+    "something left to train on": (
+        spec(preparation={"split": {"validation": 0.5, "test": 0.4}}),
+        spec(preparation={"split": {"validation": 0.9}}),
+        "spec.preparation.split.validation: validation and test together must leave something",
+    ),
+    "deduplication of this version": (
+        spec(preparation={"deduplicate": "none"}),
+        spec(preparation={"deduplicate": "near"}),
+        "spec.preparation.deduplicate: near: not available in this version; use exact or none",
+    ),
+    "methods of this version": (
+        spec(method={"type": "full"}),
+        spec(method={"type": "qlora"}),
+        "spec.method.type: qlora, dora: not available in this version; use lora or full",
+    ),
+    "epochs or steps": (
+        spec(training={"epochs": "auto", "maxSteps": 10}),
+        spec(training={"epochs": 2, "maxSteps": 10}),
+        "spec.training.maxSteps: say either epochs or maxSteps",
+    ),
+    "an optimizer that is partitioned before it is offloaded": (
+        spec(deepspeed={"zeroStage": 1, "offload": "optimizer"}),
+        spec(deepspeed={"zeroStage": 0, "offload": "optimizer"}),
+        "spec.deepspeed.offload: optimizer states are offloaded from ZeRO stage 1 on",
+    ),
+    "parameters that are partitioned before they are offloaded": (
+        spec(deepspeed={"offload": "parameters"}),
+        spec(deepspeed={"zeroStage": 2, "offload": "parameters"}),
+        "spec.deepspeed.offload: parameters are offloaded in ZeRO stage 3 alone",
+    ),
+    "one bound per gate": (
+        spec(evaluation={"gates": [{"metric": "loss", "maxRegression": 0}]}),
+        spec(evaluation={"gates": [{"metric": "loss", "maxRegression": 0, "minValue": 0}]}),
+        "spec.evaluation.gates[0]: say exactly one of",
+    ),
+    "at least one bound per gate": (
+        spec(evaluation={"gates": [{"metric": "loss", "maxValue": 2.5}]}),
+        spec(evaluation={"gates": [{"metric": "loss"}]}),
+        "spec.evaluation.gates[0]: say exactly one of",
+    ),
+    "gates on suites that exist": (
+        spec(evaluation={"suites": [DATA | {"name": "exam"}], "gates": [LOSS | {"suite": "exam"}]}),
+        spec(evaluation={"suites": [DATA | {"name": "exam"}], "gates": [LOSS | {"suite": "exams"}]}),
+        "spec.evaluation.gates: a gate names a suite that is not in evaluation.suites",
+    ),
+    "comparisons with a baseline": (
+        spec(evaluation={"baseline": False, "gates": [LOSS]}),
+        spec(evaluation={"baseline": False, "gates": [{"metric": "loss", "minImprovement": 0.1}]}),
+        "spec.evaluation.gates: minImprovement and maxRegression compare with the base model",
+    ),
+    "suites with names of their own": (
+        spec(evaluation={"suites": [DATA | {"name": "a"}, DATA | {"name": "b"}]}),
+        spec(evaluation={"suites": [DATA | {"name": "a"}, DATA | {"name": "a"}]}),
+        "spec.evaluation.suites: two suites have the same name",
+    ),
+    "an old claim or a new one": (
+        spec(workspace={"claimName": "w"}),
+        spec(workspace={"claimName": "w", "size": "50Gi"}),
+        "spec.workspace.claimName: claimName names an existing claim",
+    ),
+    "a number or auto": (
+        spec(training={"epochs": 1000, "batchSize": "auto"}, deepspeed={"zeroStage": 0}),
+        spec(training={"epochs": 1001}),
+        "spec.training.epochs: must be a whole number from 1 to 1000, or auto",
+    ),
+    "no other word than auto": (
+        spec(method={"lora": {"rank": "auto"}}),
+        spec(method={"lora": {"rank": "many"}}),
+        "spec.method.lora.rank: must be a whole number from 1 to 1024, or auto",
+    ),
+    "quantities that are not negative": (
+        spec(resources={"cpu": 4, "memory": "1.5Gi"}),
+        spec(resources={"cpu": -4}),
+        "spec.resources.cpu: must be a quantity such as 4, 500m or 16Gi",
+    ),
+}
+
+# Spec before, spec after, and the field whose change is refused.
+CHANGES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"task": "chat"}, {"task": "classification"}, "spec.task"),
+    ({}, {"image": "mine:1"}, "spec.image"),
+    ({"image": "mine:1"}, {}, "spec.image"),
+    ({"podTemplate": {"env": [{"name": "A"}]}}, {"podTemplate": {"env": [{"name": "B"}]}}, "spec.podTemplate"),
+    ({}, {"training": {"seed": 18}}, "spec.training"),
+    ({}, {"runPolicy": {"maxRestarts": 4}}, "spec.runPolicy.maxRestarts"),
+    ({}, {"runPolicy": {"activeDeadlineSeconds": 60}}, "spec.runPolicy.activeDeadlineSeconds"),
+]
+MAY_CHANGE: list[dict[str, Any]] = [{"suspend": True}, {"ttlSecondsAfterFinished": 60}, {}]
+"""Run policies that may be put on and taken off at any time."""
