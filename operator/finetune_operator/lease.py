@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -87,14 +88,20 @@ class Lease:
         was_leader, self._renewed_at = self._renewed_at > float("-inf"), float("-inf")  # first: nothing is written any more
         if not was_leader:
             return
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_RELEASE_SECONDS):
-                lease = await self.store.get(self.ref)
-                if lease["spec"].get("holderIdentity") == self.identity:
-                    freed = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": micro_time(self.wall())}
-                    await self._write(lease, freed)
-        except (ClusterError, TimeoutError):
-            return
+                while not await self._released():  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+
+    async def _released(self) -> bool:
+        try:
+            lease = await self.store.get(self.ref)
+            if lease["spec"].get("holderIdentity") == self.identity:
+                freed = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": micro_time(self.wall())}
+                await self._write(lease, freed)
+        except ClusterError:
+            return False
+        return True
 
     async def try_once(self) -> bool:
         """Renew or take over, if we may. Returns whether we lead. Raises: LeaseLost if we led and somebody else does."""

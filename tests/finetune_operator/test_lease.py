@@ -84,6 +84,14 @@ def test_after_a_clean_release_the_next_one_leads_at_once(candidates: Candidates
     assert run(second.try_once())
 
 
+def test_a_release_whose_first_call_fails_is_tried_again(candidates: Candidates) -> None:
+    first, second = candidates.one("a"), candidates.one("b")
+    run(first.try_once())
+    candidates.cluster.fault = Fault(len(candidates.cluster.calls) + 1, "before")
+    run(first.release())
+    assert run(second.try_once())
+
+
 def test_whoever_did_not_lead_releases_nothing(candidates: Candidates) -> None:
     first, second = candidates.one("a"), candidates.one("b")
     run(first.try_once())

@@ -21,6 +21,7 @@ Object = dict[str, Any]
 Resource = tuple[str, str]
 RESOURCES: dict[Resource, str] = {
     ("v1", "pods"): "Pod",
+    ("v1", "namespaces"): "Namespace",
     ("v1", "configmaps"): "ConfigMap",
     ("v1", "services"): "Service",
     ("v1", "secrets"): "Secret",
