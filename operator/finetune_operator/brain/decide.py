@@ -187,7 +187,8 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
                 return Decision(say.running(status, name.stage, found))
             patience = found.ending_since + _ENDING_LIMIT - now
             if patience <= timedelta(0):
-                return _stop(status, attempt, FailureClass.DISRUPTION, "its node no longer answers", now)
+                why = found.waits_for or "its node no longer answers"
+                return _stop(status, attempt, FailureClass.DISRUPTION, why, now)
             return Decision(say.running(status, name.stage, found), requeue_after=patience)
         case AttemptState.WAITING | AttemptState.BLOCKED:
             blocked = found.state is AttemptState.BLOCKED

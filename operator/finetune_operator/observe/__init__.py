@@ -17,7 +17,7 @@ from finetune_operator.brain.decide import AttemptName
 from finetune_operator.brain.observation import AttemptSeen, AttemptState, Observation
 from finetune_operator.brain.stages import Stage
 from finetune_operator.observe.end import exit_of
-from finetune_operator.observe.objects import Pod, attempt_of, first, holds, last, moment, owner_of, pods_of
+from finetune_operator.observe.objects import Pod, attempt_of, completed_indexes, first, holds, last, moment, owner_of, pods_of
 from finetune_operator.observe.start import why_not_running
 from finetune_operator.render.child import Manifest, child_name
 
@@ -76,12 +76,21 @@ def _attempt(
     told = [pod for pod in alive if pod.gone_by is not None]
     if told:
         return replace(seen, state=AttemptState.ENDING, ending_since=first(*map(_due, told)))
+    crippled = completed_indexes(child) - {pod.index for pod in pods}
+    if crippled and alive:
+        why = f"pod {min(crippled)} was deleted, and Kubernetes takes that for the end of its work"
+        return replace(seen, state=AttemptState.ENDING, waits_for=why, ending_since=_begun(child))
     wait = why_not_running(child, pods, events)
     if wait is None:
         return seen
     patience = timedelta(seconds=job.spec.run_policy.startup_deadline_seconds)
     since = min(wait.since or now, now - patience) if wait.hopeless else wait.since or now
     return replace(seen, state=wait.state, waiting_since=since, waits_for=wait.why)
+
+
+def _begun(child: Manifest) -> datetime | None:
+    """When its controller took it up."""
+    return moment((child.get("status") or {}).get("startTime") or child["metadata"].get("creationTimestamp"))
 
 
 def _is_over(child: Manifest, pods: Sequence[Pod]) -> bool:

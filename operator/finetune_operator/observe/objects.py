@@ -180,6 +180,16 @@ def pods_of(job: Manifest, pods: Sequence[Manifest]) -> list[Pod]:
     return sorted(own, key=lambda pod: (pod.index, pod.name))
 
 
+def completed_indexes(job: Manifest) -> set[int]:
+    """Indexes of which a pod has succeeded, from words such as `0,2-4`; Kubernetes never runs them again."""
+    found: set[int] = set()
+    for part in str((job.get("status") or {}).get("completedIndexes") or "").split(","):
+        begin, _, end = part.partition("-")
+        if begin.isdecimal():
+            found |= set(range(int(begin), int(end or begin) + 1))
+    return found
+
+
 def newest_event(events: Sequence[Manifest], uid: str, *reasons: str) -> Manifest | None:
     """The newest Event about an object with one of these reasons."""
     about = [e for e in events if (e.get("involvedObject") or {}).get("uid") == uid and e.get("reason") in reasons]

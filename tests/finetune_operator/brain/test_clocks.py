@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -86,6 +87,12 @@ def test_a_node_that_no_longer_answers_costs_a_restart_that_is_not_charged() -> 
     assert decision.start == AttemptName(Stage.TRAIN, 2)
     lost = job.status.attempts[-2]
     assert (lost.reason, lost.message, lost.charged) == ("Disruption", "its node no longer answers", False)
+
+
+def test_what_made_an_attempt_end_is_told_in_its_own_words() -> None:
+    ending = replace(an_ending(due=NOON), waits_for="pod 1 was deleted")
+    job, _ = live(training(), seen(train=ending), now=after(seconds=90))
+    assert job.status.attempts[-1].message == "pod 1 was deleted"
 
 
 def test_a_pod_within_its_grace_may_still_save() -> None:
