@@ -138,6 +138,27 @@ def test_a_pod_that_is_just_starting_has_the_startup_deadline() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "pods",
+    [
+        [],
+        [waiting(0), waiting(1)],
+        [running(0), waiting(1)],
+        [unplaced(0), unplaced(1)],
+    ],
+    ids=["no pods yet", "creating", "one runs", "not placed yet"],
+)
+def test_a_start_like_any_other_is_no_wait(pods: list[Manifest]) -> None:
+    (found,) = observe(JOB, [a_child()], pods, [], CREATED + timedelta(seconds=30)).attempts
+    assert (found.state, found.started_at) == (AttemptState.RUNNING, None)
+
+
+def test_a_lack_of_room_is_told_at_once_though_another_pod_is_starting() -> None:
+    pods = [waiting(0), unplaced(1, "0/2 nodes are available: 2 Insufficient cpu.")]
+    (found,) = observe(JOB, [a_child()], pods, [], CREATED + timedelta(seconds=30)).attempts
+    assert found.state is AttemptState.WAITING
+
+
 def test_of_two_troubles_the_worse_is_told() -> None:
     found = seen_of(unplaced(0, "0/2 nodes are available: 2 Insufficient cpu."), waiting(1, "ErrImagePull", "not found"))
     assert "cannot be pulled" in (found.waits_for or "")

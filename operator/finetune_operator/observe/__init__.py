@@ -27,6 +27,10 @@ _OVERDUE = timedelta(seconds=30)
 """How long after its time a pod without a child Job may still be shown before it counts as stranded on a lost node."""
 
 
+_USUAL_START = timedelta(seconds=60)
+"""An attempt that has not begun and of which nothing is amiss counts as running so long: its phase does not go to and fro."""
+
+
 def observe(
     job: FineTuneJob, jobs: Sequence[Manifest], pods: Sequence[Manifest], events: Sequence[Manifest], now: datetime
 ) -> Observation:
@@ -81,7 +85,7 @@ def _attempt(
         why = f"pod {min(crippled)} was deleted, and Kubernetes takes that for the end of its work"
         return replace(seen, state=AttemptState.ENDING, waits_for=why, ending_since=_begun(child))
     wait = why_not_running(child, pods, events)
-    if wait is None:
+    if wait is None or (wait.ordinary and now - (wait.since or now) < _USUAL_START):
         return seen
     patience = timedelta(seconds=job.spec.run_policy.startup_deadline_seconds)
     since = min(wait.since or now, now - patience) if wait.hopeless else wait.since or now

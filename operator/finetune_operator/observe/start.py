@@ -47,11 +47,13 @@ class Wait:
     since: datetime | None
     hopeless: bool = False
     """It cannot start as it is, however long one waits."""
+    ordinary: bool = False
+    """Nothing is wrong so far: every start looks like this for a moment."""
 
     @property
-    def weight(self) -> tuple[bool, bool]:
+    def weight(self) -> tuple[bool, bool, bool]:
         """What is reported where pods wait for different things: the worst."""
-        return self.hopeless, self.state is AttemptState.BLOCKED
+        return self.hopeless, not self.ordinary, self.state is AttemptState.BLOCKED
 
 
 def why_not_running(child: Manifest, pods: Sequence[Pod], events: Sequence[Manifest]) -> Wait | None:
@@ -78,7 +80,7 @@ def _missing(child: Manifest, events: Sequence[Manifest], since: datetime | None
     """Pods that the Job's controller could not create: the Job's status looks healthy, only its Events say why."""
     event = newest_event(events, str(child["metadata"].get("uid")), "FailedCreate")
     if event is None:
-        return Wait(AttemptState.WAITING, "its pods to be created", since)
+        return Wait(AttemptState.WAITING, "its pods to be created", since, ordinary=True)
     said = str(event.get("message") or "pods cannot be created")
     why = _CREATING.sub("", said)
     since = event_since(event) or since
@@ -105,7 +107,8 @@ def _pod(pod: Pod, events: Sequence[Manifest]) -> Wait:
     if event:
         return Wait(AttemptState.BLOCKED, str(event.get("message") or event.get("reason")), since)
     where = f" on {pod.node}" if pod.node else ""
-    return Wait(AttemptState.BLOCKED, f"its containers to start{where}: images are pulled and volumes mounted", since)
+    why = f"its containers to start{where}: images are pulled and volumes mounted"
+    return Wait(AttemptState.BLOCKED, why, since, ordinary=True)
 
 
 def _unplaced(placed: Manifest, since: datetime | None) -> Wait:
@@ -115,7 +118,7 @@ def _unplaced(placed: Manifest, since: datetime | None) -> Wait:
     if _CLAIM_TROUBLE.search(said):
         hint = _PREPARED_ELSEWHERE if _PLACED_ELSEWHERE in said else ""
         return Wait(AttemptState.BLOCKED, f"{said.rstrip('.')}{hint}", since)
-    return Wait(AttemptState.WAITING, f"room: {said.rstrip('.')}" if said else "a node", since)
+    return Wait(AttemptState.WAITING, f"room: {said.rstrip('.')}" if said else "a node", since, ordinary=not said)
 
 
 def _words(what: str, said: str) -> str:
