@@ -85,9 +85,7 @@ class Lease:
 
     async def release(self) -> None:
         """Let the next one start at once instead of after `duration_seconds`."""
-        was_leader, self._renewed_at = self._renewed_at > float("-inf"), float("-inf")  # first: nothing is written any more
-        if not was_leader:
-            return
+        self._renewed_at = float("-inf")  # first, so that nothing is written any more
         with suppress(TimeoutError):
             async with asyncio.timeout(_RELEASE_SECONDS):
                 while not await self._released():  # noqa: ASYNC110

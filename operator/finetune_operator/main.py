@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import kopf
+from prometheus_client import disable_created_metrics
 
 from finetune_api.errors import ClusterError, FinetuneError
 from finetune_operator.brain.transitions import Transition
@@ -229,6 +230,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return int(error.exit_code)
     log_as_json(settings.log_level)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter, that nobody reads
     return asyncio.run(_main(settings))
 
 

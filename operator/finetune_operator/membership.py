@@ -71,8 +71,6 @@ class Members:
         pod = await self._pod(token)
         if pod is None:
             raise NotAuthenticated("the token is not valid here")
-        if pod.namespace != key.namespace:
-            raise NotAMember("the pod is of another namespace")
         if pod.uid not in self._members:
             _make_room(self._members)
             self._members[pod.uid] = await self._membership(pod)

@@ -251,7 +251,7 @@ def test_a_connection_that_says_nothing_is_cut_off() -> None:
         context = ssl.create_default_context(cadata=place.certificates.trusted)
         reader, writer = await asyncio.open_connection("localhost", place.port, ssl=context, server_hostname="localhost")
         writer.write(b"POST / HTTP/1.1\r\nHost: ")
-        assert await reader.read() == b""
+        assert await asyncio.wait_for(reader.read(), 2) == b""
         writer.close()
 
     place = at_a_server(test, connection_seconds=0.2)
@@ -388,7 +388,7 @@ def test_every_namespace_is_told_whom_to_trust_and_only_once() -> None:
         for _ in range(3):
             await place.certificates.publish("ml")
         assert place.cluster.objects[Ref(CONFIG_MAP, "ml", "finetune-ca")]["data"] == {"ca.crt": place.certificates.trusted}
-        assert sum(call.startswith("create ConfigMap") for call in place.cluster.calls) == 1
+        assert [call.split()[0] for call in place.cluster.calls if "ConfigMap" in call] == ["get", "create"]
 
     at_a_server(test)
 

@@ -414,13 +414,22 @@ def test_a_quota_that_keeps_pods_away_is_read_from_the_events() -> None:
     assert EVENT not in {ref.kind for ref in life.cluster.made if ref.name != "e"}
 
 
-def test_a_job_that_lost_its_status_finds_its_running_child() -> None:
+def test_a_job_that_lost_its_status_does_not_run_beside_a_child_it_forgot() -> None:
     life = Life()
     ref = life.cluster.submit()
     life.go_on()
+    life.go_on(143)
     life.kubelet.start_pods()
     life.walk()
+    assert life.children() == {"support-prepare-1", "support-train-1", "support-train-2"}
+    life.cluster.remove(Ref(CHILD_JOB, "ml", "support-train-1"))
     life.clock.pass_by(minutes=2)
     life.cluster.objects[ref]["status"] = {"observedGeneration": 0}
     life.walk()
+    assert life.children() == {"support-prepare-1"}, "what it does not know is stopped first"
+    life.clock.pass_by(minutes=3)
+    life.kubelet.let_go()
+    for _ in Stage:
+        life.go_on()
+    assert life.status.phase is Phase.SUCCEEDED
     assert life.most_pod_sets == 1
