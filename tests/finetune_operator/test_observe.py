@@ -65,6 +65,7 @@ def test_a_full_cluster_is_waited_for_in_its_own_words() -> None:
     found = seen_of(running(0), unplaced(1, said, at=after(minutes=-5)))
     assert (found.state, found.waiting_since) == (AttemptState.WAITING, after(minutes=-5))
     assert found.waits_for == f"room: {said.rstrip('.')}"
+    assert found.half_since == after(minutes=-9)  # since then the other pod holds a machine
 
 
 def test_a_quota_that_others_use_is_waited_for() -> None:
@@ -84,7 +85,8 @@ def test_a_queue_that_has_not_admitted_the_job_is_waited_for_by_name() -> None:
 
 
 def test_a_scheduling_gate_is_no_failure() -> None:
-    assert seen_of(unplaced(0, reason="SchedulingGated"), running(1)).state is AttemptState.WAITING
+    found = seen_of(unplaced(0, reason="SchedulingGated"), unplaced(1, reason="SchedulingGated"))
+    assert (found.state, found.half_since) == (AttemptState.WAITING, None)
 
 
 # ---------------------------------------------------------------- unable to start

@@ -89,7 +89,8 @@ def _attempt(
         return seen
     patience = timedelta(seconds=job.spec.run_policy.startup_deadline_seconds)
     since = min(wait.since or now, now - patience) if wait.hopeless else wait.since or now
-    return replace(seen, state=wait.state, waiting_since=since, waits_for=wait.why)
+    half_since = last(*(pod.started_at for pod in have_started)) if wait.state is AttemptState.WAITING else None
+    return replace(seen, state=wait.state, waiting_since=since, waits_for=wait.why, half_since=half_since)
 
 
 def _begun(child: Manifest) -> datetime | None:
