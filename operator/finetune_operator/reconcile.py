@@ -180,13 +180,13 @@ class Reconciler:
         patch = changes(job.status, status)
         if not patch:
             return job.model_copy(update={"status": status}), raw
+        self._unsure[key] = job.status  # until the answer is there: also where it is never waited for to the end
         try:
             raw = await self.cluster.patch_status(ref_of(raw), patch, version=raw["metadata"]["resourceVersion"])
         except Conflict:
-            raise  # nothing was written
-        except ClusterError:
-            self._unsure[key] = job.status
+            del self._unsure[key]  # nothing was written
             raise
+        del self._unsure[key]
         self._note(key, raw, job.status, status, now)
         return job.model_copy(update={"status": status}), raw
 

@@ -7,6 +7,7 @@ event means "look", never "this happened". A DELETED wakes like any other.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,8 @@ class Wakeups:
     count: Callable[[str], None]
     ended: set[Key] = field(default_factory=set)
     """Jobs of which nothing more can come: a restart with ten thousand of them asks the API server nothing."""
+    seen: dict[Key, int] = field(default_factory=dict)
+    """What was seen of a live job but its progress: each report is an event, and none of them is news to us."""
 
     def __copy__(self) -> Wakeups:
         return self
@@ -44,8 +47,10 @@ def register(registry: kopf.OperatorRegistry, login: Callable[..., kopf.Connecti
     kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)(login)
 
     @kopf.on.event(meta.GROUP, meta.VERSION, meta.PLURAL, registry=registry)
-    async def wake_for_job(*, memo: Any, body: Mapping[str, Any], namespace: str | None, name: str | None, **_: Any) -> None:
-        wake_job(memo, Key(namespace or "", name or ""), body)
+    async def wake_for_job(
+        *, memo: Any, body: Mapping[str, Any], namespace: str | None, name: str | None, **event: Any
+    ) -> None:
+        wake_job(memo, Key(namespace or "", name or ""), body, event["type"])
 
     @kopf.on.event("batch", "v1", "jobs", labels={meta.JOB_LABEL: kopf.PRESENT}, registry=registry)
     async def wake_for_child(
@@ -62,9 +67,18 @@ def register(registry: kopf.OperatorRegistry, login: Callable[..., kopf.Connecti
         wake_child(memo, Key(namespace or "", labels[meta.JOB_LABEL]), "pods", settled=event["type"] is None and ended)
 
 
-def wake_job(wakeups: Wakeups, key: Key, body: Mapping[str, Any]) -> None:
-    """A job changed. One that has ended and is not to be removed needs nothing any more."""
+def wake_job(wakeups: Wakeups, key: Key, body: Mapping[str, Any], event: str | None) -> None:
+    """A job is there or gone. One that has ended and is not to be removed needs nothing any more.
+
+    Args:
+        event: kopf's type of it. MODIFIED is of interest unless it is a report's; None, a listing, always is.
+    """
     wakeups.count(meta.PLURAL)
+    if event == "DELETED":
+        wakeups.ended.discard(key)
+        wakeups.seen.pop(key, None)
+        wakeups.queue.add(key)
+        return
     status, policy = body.get("status") or {}, (body.get("spec") or {}).get("runPolicy") or {}
     phase = status.get("phase")
     over = phase in _TERMINAL and status.get("completionTime") and policy.get("ttlSecondsAfterFinished") is None
@@ -72,9 +86,13 @@ def wake_job(wakeups: Wakeups, key: Key, body: Mapping[str, Any]) -> None:
         return
     if over:
         wakeups.ended.add(key)
+        wakeups.seen.pop(key, None)
         wakeups.queue.drop(key)
         return
     wakeups.ended.discard(key)
+    known, wakeups.seen[key] = wakeups.seen.get(key), _all_but_progress(body)
+    if event == "MODIFIED" and known == wakeups.seen[key]:
+        return
     urgent = (body.get("metadata") or {}).get("generation") != status.get("observedGeneration")
     wakeups.queue.add(key, urgent=urgent)
 
@@ -90,6 +108,13 @@ def wake_child(wakeups: Wakeups, key: Key, kind: str, *, settled: bool) -> None:
         wakeups.queue.add(key)
     elif key not in wakeups.ended:
         wakeups.queue.add_after(key, _LISTING_SECONDS)
+
+
+def _all_but_progress(body: Mapping[str, Any]) -> int:
+    metadata, status = body.get("metadata") or {}, body.get("status") or {}
+    told = {name: value for name, value in status.items() if name != "progress"}
+    shown = (metadata.get("uid"), metadata.get("generation"), metadata.get("deletionTimestamp"), told)
+    return hash(json.dumps(shown, sort_keys=True, default=str))
 
 
 _TERMINAL = frozenset(phase for phase in Phase if phase.terminal)

@@ -204,13 +204,38 @@ def test_a_restart_asks_nothing_about_jobs_that_have_ended() -> None:
         wakeups = Wakeups(queue, lambda kind: None)
         over = {"status": {"phase": "Succeeded", "completionTime": "2026-11-30T12:00:00Z"}, "metadata": {"generation": 1}}
         wake_child(wakeups, Key("ml", "a"), "jobs", settled=True)
-        wake_job(wakeups, Key("ml", "a"), over)
+        wake_job(wakeups, Key("ml", "a"), over, None)
         wake_child(wakeups, Key("ml", "a"), "pods", settled=True)
         assert (queue.depth, len(queue._later)) == (0, 0)
         wake_child(wakeups, Key("ml", "a"), "jobs", settled=False)
         assert queue.depth == 1, "a child that still runs is looked at"
-        wake_job(wakeups, Key("ml", "b"), {**over, "spec": {"runPolicy": {"ttlSecondsAfterFinished": 60}}})
+        wake_job(wakeups, Key("ml", "b"), {**over, "spec": {"runPolicy": {"ttlSecondsAfterFinished": 60}}}, None)
+        wake_job(wakeups, Key("ml", "a"), over, "DELETED")
+        assert Key("ml", "a") not in wakeups.ended, "a new job of its name is a new job"
         assert queue.depth == 2, "one that is to be removed too"
+
+    asyncio.run(test())
+
+
+def test_a_report_wakes_nobody_and_everything_else_does() -> None:
+    async def test() -> None:
+        queue = WorkQueue(clock=asyncio.get_running_loop().time, jitter=lambda: 1.0)
+        wakeups, key = Wakeups(queue, lambda kind: None), Key("ml", "a")
+
+        async def wakes(body: dict[str, Any], event: str | None = "MODIFIED") -> bool:
+            wake_job(wakeups, key, body, event)
+            if queue.depth == 0:
+                return False
+            queue.done(await queue.get() or key)
+            return True
+
+        job = {"metadata": {"uid": "u", "generation": 1}, "status": {"phase": "Training", "observedGeneration": 1}}
+        reported = {**job, "status": {**job["status"], "progress": {"step": 7}}}
+        assert await wakes(job, None)
+        assert not await wakes(reported)
+        assert await wakes(reported, None), "a listing after a gap says nothing of what was missed"
+        assert await wakes({**reported, "metadata": {"uid": "u", "generation": 2}})
+        assert await wakes({**reported, "status": {**reported["status"], "phase": "Pending"}})
 
     asyncio.run(test())
 
