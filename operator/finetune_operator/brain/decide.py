@@ -6,7 +6,6 @@ in the observation, and a crash between any two steps of carrying a decision out
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -223,8 +222,9 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
 
 def _half_limit(job: FineTuneJob, attempt: Attempt) -> timedelta:
     """Different for each job and attempt, and always the same for one."""
-    digest = hashlib.sha256(f"{job.metadata.uid} {attempt.stage} {attempt.number}".encode()).digest()
-    return _HALF_LIMIT * (1 + digest[0] / 510)
+    name = f"{job.metadata.uid} {attempt.stage} {attempt.number}".encode()
+    share = sum(byte * place for place, byte in enumerate(name, start=1)) % 101 / 100
+    return _HALF_LIMIT * (1 + share / 2)
 
 
 def _stop(status: FineTuneJobStatus, attempt: Attempt, failure: FailureClass, message: str, now: datetime) -> Decision:
