@@ -94,6 +94,7 @@ class Operator:
             reports = Reports(
                 reporting,
                 monotonic=time.monotonic,
+                wall=wall,
                 count=metrics.flush,
                 every_seconds=settings.progress_seconds,
                 per_second=settings.progress_writes_per_second,
@@ -188,7 +189,7 @@ class Operator:
         watch(
             "progress_oldest_unwritten_seconds",
             "Age of the oldest report that is not in its status yet.",
-            lambda: reports.oldest_unwritten_seconds(wall()),
+            reports.oldest_unwritten_seconds,
         )
         watch("certificate_seconds_left", "Until the progress server's certificate expires.", certificates.seconds_left)
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from pydantic import ValidationError
+
 from finetune_api.contract.progress import TrainerStatus
 from finetune_api.errors import ClusterError, Conflict, NotFound
 from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus, Progress
@@ -65,6 +67,7 @@ class Reports:
 
     Args:
         monotonic: seconds that only rise.
+        wall: aware, UTC. A report from the future is taken as of now, or a pod's wrong clock would stop the stall's.
         count: is told what became of each write.
         every_seconds: between two writes for one job.
         per_second: writes over all jobs.
@@ -75,17 +78,19 @@ class Reports:
         cluster: StatusWriter,
         *,
         monotonic: Callable[[], float],
+        wall: Callable[[], datetime],
         count: Callable[[str], None] = lambda result: None,
         every_seconds: float = 5.0,
         per_second: int = 20,
     ) -> None:
-        self._cluster, self._monotonic, self._count = cluster, monotonic, count
+        self._cluster, self._monotonic, self._wall, self._count = cluster, monotonic, wall, count
         self._every, self._per_second = every_seconds, per_second
         self._entries: dict[Key, _Entry] = {}
 
     def take(self, reporter: Reporter, report: TrainerStatus) -> None:
         """Keep a report if it is the newest of its attempt; one of an older attempt than the known one is dropped."""
         progress = to_progress(report)
+        progress = progress.model_copy(update={"updated_at": min(_moment(progress), self._wall())})
         old = self._entries.get(reporter.key)
         if old is None or _rank(old.reporter) != _rank(reporter):
             if old is not None and old.reporter.job_uid == reporter.job_uid and _is_older(reporter, old.reporter):
@@ -110,10 +115,10 @@ class Reports:
         """Jobs that have reported."""
         return len(self._entries)
 
-    def oldest_unwritten_seconds(self, now: datetime) -> float:
+    def oldest_unwritten_seconds(self) -> float:
         """Age of the oldest report that waits for its write."""
         waiting = [_moment(entry.newest) for entry in self._entries.values() if entry.newest != entry.written]
-        return max(0.0, (now - min(waiting)).total_seconds()) if waiting else 0.0
+        return max(0.0, (self._wall() - min(waiting)).total_seconds()) if waiting else 0.0
 
     async def flush_for_ever(self) -> None:
         """Write what is due, a second's budget at a time."""
@@ -140,7 +145,7 @@ class Reports:
                 result = "gone"
             except Conflict:
                 entry.version, entry.due_at, result = None, now, "conflict"
-            except ClusterError:
+            except (ClusterError, ValidationError):  # a status that we cannot read is the reconciler's to tell
                 entry.version, result = None, "error"
             self._count(result)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from builders import NOON
+from builders import NOON, after
 from fakes import Clock, FakeCluster, Fault, stamp
 from finetune_api import meta
 from finetune_api.contract.progress import ProgressReport
@@ -47,7 +47,9 @@ class Place:
         self.attempts({"stage": "train", "number": 1, "startedAt": stamp(NOON)})
         self.token = self.a_pod("support-train-1", attempt="1")
         self.members = Members(self.cluster, audience="progress", monotonic=self.clock.monotonic)
-        self.reports = Reports(self.cluster, monotonic=self.clock.monotonic, count=lambda r: self.flushed.update([r]))
+        self.reports = Reports(
+            self.cluster, monotonic=self.clock.monotonic, wall=lambda: after(hours=1), count=lambda r: self.flushed.update([r])
+        )
         secret = Ref(SECRET, "finetune-system", "ca")
         clocks = {"clock": self.clock.real, "monotonic": self.clock.monotonic}
         self.certificates = Certificates(self.cluster, secret, "finetune-ca", ("localhost",), **clocks)
@@ -281,6 +283,28 @@ def test_an_older_report_never_follows_a_newer_one() -> None:
     at_a_server(test)
 
 
+def test_a_pod_whose_clock_is_ahead_reports_as_of_now() -> None:
+    async def test(place: Place) -> None:
+        report = a_report()
+        report["trainerStatus"]["lastUpdatedTime"] = "2036-01-01T00:00:00Z"
+        assert await place.post(report) == 200
+        newest = place.reports.newest(KEY)
+        assert newest is not None
+        assert newest.updated_at == after(hours=1)
+
+    at_a_server(test)
+
+
+def test_a_status_that_cannot_be_read_ends_nothing() -> None:
+    async def test(place: Place) -> None:
+        await place.post()
+        place.cluster.objects[place.job]["status"]["attempts"] = "none"
+        await place.reports.flush()
+
+    place = at_a_server(test)
+    assert place.flushed == {"error": 1}
+
+
 def test_a_job_is_written_every_few_seconds_at_most() -> None:
     async def test(place: Place) -> None:
         for second in range(5):
@@ -355,7 +379,7 @@ def test_more_jobs_than_a_second_may_write_take_turns() -> None:
     clock = Clock()
     cluster = FakeCluster(clock)
     written: list[str] = []
-    reports = Reports(cluster, monotonic=clock.monotonic, per_second=3)
+    reports = Reports(cluster, monotonic=clock.monotonic, wall=lambda: after(hours=1), per_second=3)
     place = Place()
     for number in range(7):
         reporter = place_reporter(cluster, f"job-{number}")
