@@ -361,6 +361,15 @@ def test_a_spec_that_a_newer_server_let_through_fails_with_its_problems() -> Non
     assert "spec.method.type: must be one of" in (life.status.message or "")
 
 
+def test_what_only_one_machine_can_do_fails_at_once_with_the_field() -> None:
+    life = Life()
+    life.cluster.submit(model={"uri": "file://model"})
+    life.walk()
+    assert life.status.phase is Phase.FAILED
+    assert "spec.model.uri: file://model is relative" in (life.status.message or "")
+    assert life.children() == set()
+
+
 def test_fields_of_a_newer_status_stay() -> None:
     life = Life()
     ref = life.cluster.submit()
