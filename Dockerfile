@@ -36,7 +36,7 @@ FROM operator-dependencies AS operator
 COPY crds /app/crds
 COPY operator /app
 ENV PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1
-ENTRYPOINT ["python", "-m", "finetune_cli.main"]
+ENTRYPOINT ["python", "-m", "finetune_operator.main"]
 
 FROM base AS trainer-dependencies
 USER 0

@@ -51,8 +51,9 @@ format: $(VENV)/.dev ## bring the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-crds: $(VENV)/.dev ## write crds/ anew from finetune_api
+crds: $(VENV)/.dev ## write crds/ anew from finetune_api, and the chart's copy of it
 	$(BIN)/finetune crd > crds/finetunejobs.yaml.new && mv crds/finetunejobs.yaml.new crds/finetunejobs.yaml
+	cp crds/finetunejobs.yaml helm/finetune-operator/files/finetunejobs.yaml
 
 docs: $(VENV)/.dev ## write docs/manifest.md anew from finetune_api
 	$(BIN)/finetune crd --output markdown > docs/manifest.md.new && mv docs/manifest.md.new docs/manifest.md

@@ -6,6 +6,7 @@ FinetuneError(message, *, field=None, hint=None)
    │      └── DataError  65    an example, a file, a dataset; names file and line
    ├── OutOfMemory   exit 71   once more, with a smaller plan
    ├── Transient     exit 75   again, later
+   │      └── ClusterError     the API server; NotFound, Refused, Conflict and, below it, Taken
    └── Interrupted   exit 143  told to stop before the last step
 
 A message says what happened and where, with numbers; the hint says what to do. Neither ever holds a personal value or a
@@ -71,6 +72,38 @@ class Transient(FinetuneError):
     """A server did not answer, a peer died: the same thing may well work later."""
 
     exit_code = ExitCode.TRANSIENT
+
+
+class ClusterError(Transient):
+    """The API server did not answer, or said no.
+
+    Args:
+        status: of the HTTP answer; 0 if there was none.
+        reason: Kubernetes' own word, such as AlreadyExists.
+        retry_after: seconds for which the server asked.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class NotFound(ClusterError):
+    """There is no such object."""
+
+
+class Refused(ClusterError):
+    """The server understood and said no: invalid, or not allowed. The same request would be refused again."""
+
+
+class Conflict(ClusterError):
+    """Somebody else wrote in between: read again, decide again."""
+
+
+class Taken(Conflict):
+    """The name belongs to another object, such as the child of a predecessor that is not gone yet."""
 
 
 class Interrupted(FinetuneError):

@@ -28,3 +28,6 @@ PROGRESS_URL_VARIABLE = "KUBEFLOW_TRAINER_SERVER_URL"
 PROGRESS_CA_VARIABLE = "KUBEFLOW_TRAINER_SERVER_CA_CERT"
 PROGRESS_TOKEN_VARIABLE = "KUBEFLOW_TRAINER_SERVER_TOKEN"
 """The progress protocol's variables, as Kubeflow Trainer (KEP-2779) and transformers >= 5.4 read them."""
+
+PROGRESS_PATH = f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/{PLURAL}/{{name}}/progress"
+"""Where the progress server takes the reports of one job."""

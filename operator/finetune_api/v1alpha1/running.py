@@ -79,9 +79,9 @@ class Workspace(Model):
     claim_name: ObjectName | None = None
     """Existing claim. More than one node needs a claim that several nodes can mount (ReadWriteMany)."""
     size: Quantity | None = None
-    """Size of a claim made for this job and removed with it. Left out: derived from the plan."""
+    """Size of a claim made for this job and removed with it. Left out: what the operator was installed with."""
     storage_class_name: ObjectName | None = None
-    """Storage class of the claim made for this job."""
+    """Storage class of the claim made for this job. Left out: what the operator was installed with."""
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany", "ReadWriteOncePod"] | None = None
     """Access mode of the claim made for this job. Left out: ReadWriteMany when there is more than one node."""
 

@@ -129,6 +129,8 @@ class Progress(Model):
     """Time left in this stage."""
     eta: str | None = None
     """Time left in this stage, for reading."""
+    resumed_from_step: int | None = None
+    """Step of the checkpoint that the running attempt began with."""
     updated_at: datetime | None = None
     """When it was reported."""
 

@@ -16,11 +16,15 @@ from finetune_operator.brain import status as say
 from finetune_operator.brain.failures import POLICY, FailureClass, classify, describe, failure_of, succeeded
 from finetune_operator.brain.observation import AttemptSeen, AttemptState, Exit, ExitReason, Observation
 from finetune_operator.brain.plan import Plan
+from finetune_operator.brain.retries import backoff_until, no_more
 from finetune_operator.brain.stages import STAGES, Stage
 
 _AT_ONCE = timedelta(0)
 _ENDING_LIMIT = timedelta(seconds=90)
 """How much longer than it was given an attempt may take to be gone. On a lost node it would take for ever."""
+_HALF_LIMIT = timedelta(minutes=5)
+"""How long some pods of an attempt may hold machines while others wait for room, and up to half of it more: two jobs that
+wait for each other must not let go, and come back, at the same time."""
 _NEVER_SEEN_TO_END = Exit(None, ExitReason.EXITED, detail="it ended and left nothing that tells how")
 
 
@@ -187,7 +191,8 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
                 return Decision(say.running(status, name.stage, found))
             patience = found.ending_since + _ENDING_LIMIT - now
             if patience <= timedelta(0):
-                return _stop(status, attempt, FailureClass.DISRUPTION, "its node no longer answers", now)
+                why = found.waits_for or "its node no longer answers"
+                return _stop(status, attempt, FailureClass.DISRUPTION, why, now)
             return Decision(say.running(status, name.stage, found), requeue_after=patience)
         case AttemptState.WAITING | AttemptState.BLOCKED:
             blocked = found.state is AttemptState.BLOCKED
@@ -196,6 +201,12 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
             if limit is not None and now - since >= timedelta(seconds=limit):
                 return _stop(status, attempt, FailureClass.STARTUP, f"it could not start: {found.waits_for}", now)
             due = since + timedelta(seconds=limit) - now if limit is not None else None
+            if found.half_since is not None:
+                patience = found.half_since + _half_limit(job, attempt) - now
+                if patience <= timedelta(0):
+                    told = f"only some of its pods found room, and held it: {found.waits_for}"
+                    return _stop(status, attempt, FailureClass.NO_ROOM, told, now)
+                due = patience if due is None else min(due, patience)
             return Decision(say.waiting(status, name.stage, found.waits_for or "room"), requeue_after=due)
         case AttemptState.RUNNING | AttemptState.ENDED:
             # Only an attempt that reports can stall: a foreign script may never report at all.
@@ -207,6 +218,13 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
                 due = timedelta(seconds=limit) - silent
                 return Decision(say.running(status, name.stage, found), requeue_after=due)
             return Decision(say.running(status, name.stage, found))
+
+
+def _half_limit(job: FineTuneJob, attempt: Attempt) -> timedelta:
+    """Different for each job and attempt, and always the same for one."""
+    name = f"{job.metadata.uid} {attempt.stage} {attempt.number}".encode()
+    share = sum(byte * place for place, byte in enumerate(name, start=1)) % 101 / 100
+    return _HALF_LIMIT * (1 + share / 2)
 
 
 def _stop(status: FineTuneJobStatus, attempt: Attempt, failure: FailureClass, message: str, now: datetime) -> Decision:
@@ -253,55 +271,12 @@ def _start(job: FineTuneJob, status: FineTuneJobStatus, stage: Stage, seen: Obse
         return Decision(say.attempt_begun(status, stage, number), start=start)
     last = past[-1]
     failure = failure_of(last.reason)
-    if reason := _no_more(job, status, past, failure):
+    if reason := no_more(job, status, past, failure):
         return Decision(say.failed(status, failure, reason, now))
-    due = _backoff_until(past, failure)
+    due = backoff_until(past, failure)
     if due is not None and now < due:
         return Decision(say.retrying(status, stage, last, due), requeue_after=due - now)
     status = say.attempt_begun(say.restarted(status, failure), stage, number)
     if POLICY[failure].smaller_plan:
         return Decision(status, requeue_after=_AT_ONCE)  # this plan is the one that was too large: plan again first
     return Decision(status, start=start)
-
-
-def _no_more(job: FineTuneJob, status: FineTuneJobStatus, past: list[Attempt], failure: FailureClass) -> str | None:
-    """Why the job ends instead of trying again; None if it is tried again."""
-    policy, last = POLICY[failure], past[-1]
-    told = f"{last.stage} attempt {last.number}: {last.message}"
-    if not policy.retry:
-        return told
-    if policy.smaller_plan and any(attempt.reason == failure for attempt in past[:-1]):
-        return f"{told} (the smaller plan did not help either)"
-    row = _without_progress(past, failure)
-    if policy.in_vain is not None and len(row) >= policy.in_vain:
-        return f"{told} ({len(row)} times in a row with no step gained, so another try would end alike)"
-    allowed = job.spec.run_policy.max_restarts
-    if policy.charged and status.restarts.charged >= allowed:
-        return f"{told} (no restarts left: runPolicy.maxRestarts is {allowed})"
-    return None
-
-
-def _without_progress(past: list[Attempt], failure: FailureClass) -> list[Attempt]:
-    """The attempts at the end that failed alike, one after another, none of them further than the first."""
-    row = [past[-1]]
-    for earlier in reversed(past[:-1]):
-        if not _is_alike(earlier, past[-1], failure):
-            break
-        row.insert(0, earlier)
-    furthest = max(map(_steps, row))
-    return row[next(index for index, attempt in enumerate(row) if _steps(attempt) == furthest) :]
-
-
-def _is_alike(earlier: Attempt, last: Attempt, failure: FailureClass) -> bool:
-    """Whether both have the same cause. What is of no known class is told apart by its code; elsewhere that is chance."""
-    return earlier.reason == failure and (failure is not FailureClass.UNKNOWN or earlier.exit_code == last.exit_code)
-
-
-def _steps(attempt: Attempt) -> int:
-    return attempt.last_step or 0
-
-
-def _backoff_until(past: list[Attempt], failure: FailureClass) -> datetime | None:
-    wait = POLICY[failure].backoff_seconds * 2 ** (len(_without_progress(past, failure)) - 1)
-    finished = past[-1].finished_at
-    return finished + timedelta(seconds=min(wait, 300)) if wait and finished else None

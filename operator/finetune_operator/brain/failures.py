@@ -26,6 +26,7 @@ class FailureClass(StrEnum):
     TRANSIENT = "Transient"
     UNKNOWN = "Unknown"
     DEADLINE = "DeadlineExceeded"
+    NO_ROOM = "NoRoom"
     STOPPED = "Suspended"
 
 
@@ -54,6 +55,8 @@ POLICY: dict[FailureClass, Policy] = {
     FailureClass.TRANSIENT: Policy(retry=True, in_vain=None, backoff_seconds=5.0),
     FailureClass.UNKNOWN: Policy(retry=True),
     FailureClass.DEADLINE: Policy(retry=False),
+    # Two gangs that each hold half of the cluster would wait for each other for ever: one has to let go.
+    FailureClass.NO_ROOM: Policy(retry=True, charged=False, in_vain=None, backoff_seconds=30.0),
     FailureClass.STOPPED: Policy(retry=True, charged=False, in_vain=None),
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from finetune_api.v1alpha1.running import Resources
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -37,3 +39,18 @@ class Topology:
     def world_size(self) -> int:
         """Training processes over all nodes."""
         return self.nodes * self.processes_per_node
+
+
+def whole_cores(quantity: int | str) -> int:
+    """Cores that a CPU quantity such as 4, 1.5 or 500m fills, at least one."""
+    text = str(quantity)
+    return max(1, int(float(text.removesuffix("m")) / 1000 if text.endswith("m") else float(text)))
+
+
+def cores_per_node(wanted: Resources, machine: Machine) -> int:
+    """Cores of one training pod: what the manifest says, else its GPUs' share of the node, which others use too."""
+    if wanted.cpu is not None:
+        return whole_cores(wanted.cpu)
+    if wanted.gpus_per_node and machine.gpus:
+        return max(1, machine.cpu_cores * min(wanted.gpus_per_node, machine.gpus) // machine.gpus)
+    return machine.cpu_cores

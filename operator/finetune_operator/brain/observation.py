@@ -66,6 +66,8 @@ class AttemptSeen:
     """Since when it is in this state: waiting for room and being unable to start have a clock each."""
     waits_for: str | None = None
     """What it waits for, or why it cannot start, in words."""
+    half_since: datetime | None = None
+    """Since when some of its pods run, and hold what they got, while others wait for room."""
     ending_since: datetime | None = None
     """Since when it should be gone: told to stop, and the time it was given is over."""
     finished_at: datetime | None = None

@@ -17,7 +17,7 @@ from finetune_api.v1alpha1.status import Facts
 from finetune_operator.brain.choices import Choice, Notes
 from finetune_operator.brain.cost import training_flops
 from finetune_operator.brain.layout import choose_layout
-from finetune_operator.brain.machine import Machine, Topology
+from finetune_operator.brain.machine import Machine, Topology, cores_per_node
 from finetune_operator.brain.memory import GIB, Layout, Precision
 from finetune_operator.brain.schedule import Schedule, choose_schedule
 
@@ -98,7 +98,7 @@ def _topology(spec: FineTuneJobSpec, machine: Machine, notes: Notes) -> Topology
     if not machine.local:
         device: Literal["cpu", "cuda"] = "cuda" if per_node else "cpu"
         processes = max(per_node, 1)
-        return Topology(device, nodes, processes, max(1, machine.cpu_cores // processes))
+        return Topology(device, nodes, processes, max(1, cores_per_node(spec.resources, machine) // processes))
     asked = nodes * max(per_node, 1)
     if per_node and machine.gpus:
         used = min(asked, machine.gpus)

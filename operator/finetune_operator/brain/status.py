@@ -153,7 +153,8 @@ def waiting(status: FineTuneJobStatus, stage: Stage, what: str) -> FineTuneJobSt
 def running(status: FineTuneJobStatus, stage: Stage, found: AttemptSeen) -> FineTuneJobStatus:
     """A stage is at work."""
     resumed_at = f", resumed at step {found.resumed_from_step}" if found.resumed_from_step else ""
-    message = f"{stage} is running (attempt {found.number}{resumed_at})."
+    doing = "running" if found.started_at else "starting"
+    message = f"{stage} is {doing} (attempt {found.number}{resumed_at})."
     return status.model_copy(
         update={"phase": STAGES[stage].phase, "message": message, "progress": found.progress or status.progress}
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from builders import (
@@ -23,6 +24,7 @@ from builders import (
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.status import Phase
 from finetune_operator.brain.decide import AttemptName
+from finetune_operator.brain.observation import AttemptSeen
 from finetune_operator.brain.stages import Stage
 
 TRAIN_1 = (AttemptName(Stage.TRAIN, 1),)
@@ -86,6 +88,12 @@ def test_a_node_that_no_longer_answers_costs_a_restart_that_is_not_charged() -> 
     assert decision.start == AttemptName(Stage.TRAIN, 2)
     lost = job.status.attempts[-2]
     assert (lost.reason, lost.message, lost.charged) == ("Disruption", "its node no longer answers", False)
+
+
+def test_what_made_an_attempt_end_is_told_in_its_own_words() -> None:
+    ending = replace(an_ending(due=NOON), waits_for="pod 1 was deleted")
+    job, _ = live(training(), seen(train=ending), now=after(seconds=90))
+    assert job.status.attempts[-1].message == "pod 1 was deleted"
 
 
 def test_a_pod_within_its_grace_may_still_save() -> None:
@@ -208,3 +216,37 @@ def test_the_last_stage_that_finishes_while_suspended_ends_the_job() -> None:
 def test_suspending_what_waits_for_room_gives_its_place_up() -> None:
     job = a_job(at="train", attempts=[an_attempt(started=None)], suspend=True)
     assert a_decision(job, seen(train=a_wait())).stop == TRAIN_1
+
+
+# ---------------------------------------------------------------- half a gang
+
+
+def half(since: datetime) -> AttemptSeen:
+    return replace(a_wait(since=since, what="room: 1 Insufficient nvidia.com/gpu"), half_since=since)
+
+
+def test_half_a_gang_may_wait_for_the_other_half_for_five_minutes() -> None:
+    decision = a_decision(training(), seen(train=half(NOON)), after(minutes=4, seconds=59))
+    assert decision.stop == ()
+    assert decision.requeue_after is not None
+
+
+def test_half_a_gang_lets_go_of_its_machines_and_comes_back_later_uncharged() -> None:
+    job, decision = live(training(), seen(train=half(NOON)), now=after(minutes=8))
+    assert decision.stop == TRAIN_1
+    job, decision = live(job, seen(), now=after(minutes=8))
+    waited = job.status.attempts[-1]
+    assert (waited.reason, waited.charged) == ("NoRoom", False)
+    assert "1 Insufficient nvidia.com/gpu" in (waited.message or "")
+    assert (decision.start, decision.requeue_after) == (None, timedelta(seconds=30))
+    job, decision = live(job, seen(), now=after(minutes=8, seconds=31))
+    assert decision.start == AttemptName(Stage.TRAIN, 2)
+
+
+def test_two_jobs_that_wait_for_each_other_do_not_let_go_at_the_same_time() -> None:
+    def lets_go_after(uid: str) -> timedelta | None:
+        job = training()
+        job = job.model_copy(update={"metadata": job.metadata.model_copy(update={"uid": uid})})
+        return a_decision(job, seen(train=half(NOON)), NOON).requeue_after
+
+    assert len({lets_go_after(f"uid-{number}") for number in range(20)}) > 15

@@ -1,0 +1,215 @@
+"""Trainers report here: Kubeflow Trainer's protocol (KEP-2779), which transformers speaks by itself, over TLS.
+
+Everything in the cluster may connect, so everything is bounded: connections in all and per address, their life, the body,
+the reports of one job. Who reports is settled before the body is read. What is refused is counted and costs the others
+nothing; a report that is lost costs nothing either, for the next one says it all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import Counter
+from collections.abc import Callable
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from finetune_api import meta
+from finetune_api.contract.progress import MAX_BODY_BYTES, ProgressReport
+from finetune_api.errors import ClusterError
+from finetune_operator.membership import Members, NotAMember, NotAuthenticated
+from finetune_operator.queue import Key
+from finetune_operator.reports import Reports
+
+_BODY_SECONDS = 5.0
+_HANDSHAKE_SECONDS = 5.0
+_KEPT_JOBS = 20_000
+
+
+class ProgressServer:
+    """Takes reports, on every replica, leader or not.
+
+    Args:
+        monotonic: seconds that only rise.
+        count: is told what became of each report, in a word of a closed set.
+        count_refused: is told why a connection was cut off.
+        connections: at the same time, in all and from one address.
+        connection_seconds: longest life of a connection; a report takes milliseconds.
+        per_second: reports of one job, in the mean; several times that in a burst.
+    """
+
+    def __init__(
+        self,
+        members: Members,
+        reports: Reports,
+        *,
+        monotonic: Callable[[], float],
+        count: Callable[[str], None] = lambda result: None,
+        count_refused: Callable[[str], None] = lambda reason: None,
+        connections: tuple[int, int] = (2000, 64),
+        connection_seconds: float = 30.0,
+        per_second: float = 2.0,
+        burst: int = 20,
+    ) -> None:
+        self._members, self._reports, self._monotonic, self._count = members, reports, monotonic, count
+        self._doorman = _Doorman(*connections, connection_seconds, count_refused)
+        self._rate = _RatePerJob(per_second, burst)
+        self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int, tls: ssl.SSLContext) -> int:
+        """Listen; returns the port."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_post(meta.PROGRESS_PATH, self._answer)
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=5, shutdown_timeout=1)
+        await self._runner.setup()
+        server = self._runner.server
+        assert server is not None
+        self._listener = await asyncio.get_running_loop().create_server(
+            lambda: _Guarded(server(), self._doorman),
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+            backlog=1024,
+        )
+        bound: int = self._listener.sockets[0].getsockname()[1]
+        return bound
+
+    async def stop(self) -> None:
+        """Stop listening; reports that are being read are taken."""
+        if self._listener:
+            self._listener.close()
+        if self._runner:
+            await self._runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        status, result, retry_after = await self._take(request)
+        self._count(result)
+        headers = {"Retry-After": str(retry_after)} if retry_after else {}
+        if status != 200:
+            headers["Connection"] = "close"  # the body may be unread
+        kind = {"kind": "Status", "apiVersion": "v1", "status": "Success" if status == 200 else "Failure"}
+        return web.json_response({**kind, "code": status, "reason": result}, status=status, headers=headers)
+
+    async def _take(self, request: web.Request) -> tuple[int, str, int]:
+        key = Key(request.match_info["namespace"], request.match_info["name"])
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return 401, "no_token", 0
+        if request.content_length is not None and request.content_length > MAX_BODY_BYTES:
+            return 413, "too_large", 0
+        try:
+            async with asyncio.timeout(_BODY_SECONDS * 2):
+                reporter = await self._members.reporter(token, key)
+        except NotAuthenticated:
+            return 401, "not_authenticated", 0
+        except NotAMember:
+            return 403, "not_a_member", 0
+        except (ClusterError, TimeoutError):
+            return 503, "unchecked", 5
+        if not self._rate.allows(key, self._monotonic()):
+            return 429, "too_many", 1
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return 413, "too_large", 0
+        except (TimeoutError, web.HTTPException, OSError):
+            return 400, "unread", 0
+        try:
+            report = ProgressReport.model_validate_json(body)
+        except ValidationError:
+            return 422, "not_understood", 0
+        self._reports.take(reporter, report.trainer_status)
+        return 200, "taken", 0
+
+
+class _RatePerJob:
+    """A token bucket per job."""
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._per_second, self._burst = per_second, burst
+        self._buckets: dict[Key, tuple[float, float]] = {}
+
+    def allows(self, key: Key, now: float) -> bool:
+        left, at = self._buckets.pop(key, (float(self._burst), now))
+        left = min(float(self._burst), left + (now - at) * self._per_second)
+        allowed = left >= 1
+        if len(self._buckets) >= _KEPT_JOBS:
+            del self._buckets[next(iter(self._buckets))]
+        self._buckets[key] = (left - 1 if allowed else left, now)
+        return allowed
+
+
+class _Doorman:
+    """Counts connections, and knows which are too many."""
+
+    def __init__(self, most: int, most_per_address: int, seconds: float, refused: Callable[[str], None]) -> None:
+        self._most, self._most_per_address, self.seconds, self.refused = most, most_per_address, seconds, refused
+        self._open: Counter[str] = Counter()
+
+    def enter(self, address: str) -> str | None:
+        """Let a connection in, or say why not."""
+        if self._open.total() >= self._most:
+            return "too_many"
+        if self._open[address] >= self._most_per_address:
+            return "too_many_of_one"
+        self._open[address] += 1
+        return None
+
+    def leave(self, address: str) -> None:
+        self._open[address] -= 1
+        if self._open[address] <= 0:
+            del self._open[address]
+
+
+class _Guarded(asyncio.Protocol):
+    """aiohttp's protocol behind the doorman: aiohttp limits neither the number of connections nor their life."""
+
+    def __init__(self, inner: asyncio.Protocol, doorman: _Doorman) -> None:
+        self._inner, self._doorman = inner, doorman
+        self._address: str | None = None
+        self._end: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if peer else ""
+        refusal = self._doorman.enter(address)
+        if refusal:
+            self._doorman.refused(refusal)
+            transport.abort()
+            return
+        self._address = address
+        self._end = asyncio.get_running_loop().call_later(self._doorman.seconds, self._too_long, transport)
+        self._inner.connection_made(transport)
+
+    def _too_long(self, transport: asyncio.Transport) -> None:
+        self._doorman.refused("too_long")
+        transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._address is not None:
+            self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received() if self._address is not None else None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._address is None:
+            return
+        if self._end:
+            self._end.cancel()
+        self._doorman.leave(self._address)
+        self._inner.connection_lost(exc)
+        self._address = None
+
+    def pause_writing(self) -> None:
+        if self._address is not None:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._address is not None:
+            self._inner.resume_writing()

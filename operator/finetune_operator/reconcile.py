@@ -1,0 +1,291 @@
+"""The walk of one job: read everything fresh, decide, write the status, carry the decision out. Nothing else orders calls.
+
+The status is written before anything is created or deleted, with the version that was read: so an attempt is noted before
+it exists, the reason of a stop stands there before its pods end, and of two operators that overlap only one gets to act. A
+crash between any two calls is found by the next walk as something noted that does not exist yet, and is made up for.
+Events are posted last and never hold anything up; what could not be said is kept and said with the next walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from finetune_api import meta
+from finetune_api.errors import ClusterError, Conflict, InvalidSpec, NotFound, Refused, Taken
+from finetune_api.v1alpha1.job import FineTuneJob
+from finetune_api.v1alpha1.status import FineTuneJobStatus
+from finetune_operator.brain.decide import AttemptName, Decision, decide, refuse
+from finetune_operator.brain.observation import AttemptSeen, AttemptState, Observation
+from finetune_operator.brain.plan import Plan, plan
+from finetune_operator.brain.stages import Stage
+from finetune_operator.brain.transitions import Transition, transitions
+from finetune_operator.doubts import has_ended, in_doubt
+from finetune_operator.events import event_of
+from finetune_operator.kinds import CHILD_JOB, FINE_TUNE_JOB, POD, Kind, Manifest, Ref, owner_uid, ref_of
+from finetune_operator.observe import observe
+from finetune_operator.queue import Key
+from finetune_operator.render import RenderSettings, child_name, render
+from finetune_operator.render.check import check
+from finetune_operator.stored import changes, unread
+
+RESYNC = timedelta(minutes=5)
+"""A live job is looked at so often in any case: an event may be lost, and clocks make none."""
+_LOOK_AGAIN = timedelta(seconds=10)
+"""When an attempt was told to stop, or something is in doubt that tells us nothing when it changes."""
+_ASKED_AT_ONCE = 2
+"""Pods of one attempt are refused and held up for the same reason: the Events of a few tell it."""
+_YOUNG = timedelta(minutes=1)
+"""A job of this age without a status is new; an older one may have lost it, and then its children are searched."""
+_AT_ONCE = timedelta(0)
+
+
+class Cluster(Protocol):
+    """All that is known of Kubernetes here. Each method raises ClusterError; implemented by cluster.py and tests/fakes.py."""
+
+    async def get(self, ref: Ref) -> Manifest:
+        """Read one object. Raises: NotFound."""
+
+    async def find(self, kind: Kind, namespace: str, *, labels: Mapping[str, str]) -> list[Manifest]:
+        """Read all that carry these labels."""
+
+    async def events_about(self, namespace: str, uid: str) -> list[Manifest]:
+        """The Events about one object."""
+
+    async def create(self, manifest: Manifest) -> None:
+        """Create once; one of the same owner that is already there is success. Raises: Taken, Refused."""
+
+    async def delete(self, ref: Ref, *, uid: str) -> None:
+        """Delete this very object and, in the background, what it owns; already gone is success."""
+
+    async def patch_status(self, ref: Ref, status: Manifest, *, version: str) -> Manifest:
+        """Merge into the status, if nobody wrote since this version. Raises: Conflict."""
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Walks jobs, one key at a time per job.
+
+    Args:
+        settings: of the installation, for what is rendered.
+        clock: aware, UTC.
+        before_start: makes a namespace ready for pods of ours; called before children are created there.
+        announce: is told every transition once it is true, for log and metrics.
+        reporter: who posts Events: the operator's name and that of this replica.
+    """
+
+    cluster: Cluster
+    settings: RenderSettings
+    clock: Callable[[], datetime]
+    before_start: Callable[[str], Awaitable[None]]
+    announce: Callable[[Key, Transition], None]
+    reporter: tuple[str, str] = ("finetune.dev/operator", "finetune-operator")
+    _unsaid: dict[Key, list[Manifest]] = field(default_factory=dict)
+    """Events whose transition is true and which are not posted yet."""
+    _unsure: dict[Key, FineTuneJobStatus] = field(default_factory=dict)
+    """The last status whose transitions were told, where the answer to the next write was lost."""
+    _refused: dict[Key, AttemptSeen] = field(default_factory=dict)
+    """Attempts that the API server does not let us create, since when and why. No object can tell."""
+
+    async def reconcile(self, key: Key) -> timedelta | None:
+        """Take one job as far as it goes now.
+
+        Returns: when to look again; None if only an event can change anything.
+        Raises: ClusterError to be called again later.
+        """
+        ref = Ref(FINE_TUNE_JOB, key.namespace, key.name)
+        try:
+            raw = await self.cluster.get(ref)
+        except NotFound:
+            self._forget(key)
+            return None
+        if raw["metadata"].get("deletionTimestamp"):
+            return None  # its children go with it, by their owner references
+        job, problems = unread(raw)
+        now = self.clock()
+        if key in self._unsure:  # did the last write reach the server after all?
+            self._note(key, raw, self._unsure.pop(key), job.status, now)
+        jobs, pods = await self._children(job, now)
+        doubtful = in_doubt(jobs, pods)
+        asked = [uid for uid, since in doubtful if now - since >= _LOOK_AGAIN][:_ASKED_AT_ONCE]
+        events = [event for uid in asked for event in await self.cluster.events_about(key.namespace, uid)]
+        seen = observe(job, jobs, pods, events, now)
+        planned, decision = self._decide(job, problems, seen, now)
+        job, raw = await self._write(key, raw, job, decision.status, now)
+        try:
+            await self._stop(decision.stop, job, jobs)
+            if decision.start and planned:
+                decision = await self._start(key, raw, job, planned, decision, seen, now)
+            elif not decision.start:
+                self._refused.pop(key, None)
+        finally:
+            await self._post(key)
+        return await self._next(key, job, decision, now, asked_again=bool(doubtful))
+
+    # ------------------------------------------------------------ look
+
+    async def _children(self, job: FineTuneJob, now: datetime) -> tuple[list[Manifest], list[Manifest]]:
+        """The child Jobs that can matter, by name, and the pods of those that have not ended.
+
+        By name, because a search by label scans the namespace: 37 ms instead of 3 at 4,000 Jobs.
+        """
+        namespace, attempts = job.metadata.namespace or "", job.status.attempts
+        if not attempts:
+            created = job.metadata.creation_timestamp
+            if created is None or now - created < _YOUNG:
+                return [], []
+            jobs = await self.cluster.find(CHILD_JOB, namespace, labels={meta.JOB_LABEL: job.name})
+            pods = [pod for child in jobs if not has_ended(child) for pod in await self._pods(namespace, _labels(child))]
+            return jobs, pods
+        jobs, pods = [], []
+        for attempt in [a for a in attempts if a.finished_at is None] or attempts[-1:]:
+            name = AttemptName(Stage(attempt.stage), attempt.number)
+            try:
+                child = await self.cluster.get(Ref(CHILD_JOB, namespace, child_name(job.name, name)))
+                jobs.append(child)
+                matters = attempt.finished_at is None or not has_ended(child)
+            except NotFound:  # its pods may outlive it; of one that was only noted there are none
+                matters = attempt.finished_at is None and bool(attempt.started_at or attempt.reason)
+            if matters:
+                labels = {meta.JOB_LABEL: job.name, meta.STAGE_LABEL: attempt.stage, meta.ATTEMPT_LABEL: str(attempt.number)}
+                pods += await self._pods(namespace, labels)
+        return jobs, pods
+
+    async def _pods(self, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+        return await self.cluster.find(POD, namespace, labels=labels)
+
+    # ------------------------------------------------------------ decide
+
+    def _decide(
+        self, job: FineTuneJob, problems: InvalidSpec | None, seen: Observation, now: datetime
+    ) -> tuple[Plan | None, Decision]:
+        if problems:
+            return None, refuse(job, problems, seen, now)
+        try:
+            check(job)
+            smaller = job.status.restarts.out_of_memory
+            planned = plan(job.spec, job.status.facts, self.settings.machine, smaller=smaller)
+        except InvalidSpec as error:
+            return None, refuse(job, error, seen, now)
+        return planned, decide(job, planned, seen, now)
+
+    # ------------------------------------------------------------ write and say
+
+    async def _write(
+        self, key: Key, raw: Manifest, job: FineTuneJob, status: FineTuneJobStatus, now: datetime
+    ) -> tuple[FineTuneJob, Manifest]:
+        """Write what changed of the status, and note what there is to say of it. Returns the job as it is now."""
+        patch = changes(job.status, status)
+        if not patch:
+            return job.model_copy(update={"status": status}), raw
+        self._unsure[key] = job.status  # until the answer is there: also where it is never waited for to the end
+        try:
+            raw = await self.cluster.patch_status(ref_of(raw), patch, version=raw["metadata"]["resourceVersion"])
+        except Conflict:
+            del self._unsure[key]  # nothing was written
+            raise
+        del self._unsure[key]
+        self._note(key, raw, job.status, status, now)
+        return job.model_copy(update={"status": status}), raw
+
+    def _note(self, key: Key, raw: Manifest, before: FineTuneJobStatus, after: FineTuneJobStatus, now: datetime) -> None:
+        for number, transition in enumerate(transitions(before, after)):
+            self.announce(key, transition)
+            self._unsaid.setdefault(key, []).append(event_of(raw, transition, number, self.reporter, now))
+
+    async def _post(self, key: Key) -> None:
+        """Post what is true and not said yet. An Event that cannot be posted waits; one that is refused is let go."""
+        waiting = self._unsaid.get(key, [])
+        while waiting:
+            try:
+                await self.cluster.create(waiting[0])
+            except (Refused, Taken, NotFound):  # its namespace is going, or it is there already
+                pass
+            except ClusterError:
+                return
+            waiting.pop(0)
+        self._unsaid.pop(key, None)
+
+    # ------------------------------------------------------------ act
+
+    async def _stop(self, names: Sequence[AttemptName], job: FineTuneJob, jobs: Sequence[Manifest]) -> None:
+        wanted = {child_name(job.name, name) for name in names}
+        for child in jobs:
+            if child["metadata"]["name"] in wanted and owner_uid(child) == job.metadata.uid:
+                await self.cluster.delete(
+                    Ref(CHILD_JOB, child["metadata"]["namespace"], child["metadata"]["name"]), uid=child["metadata"]["uid"]
+                )
+
+    async def _start(
+        self, key: Key, raw: Manifest, job: FineTuneJob, planned: Plan, decision: Decision, seen: Observation, now: datetime
+    ) -> Decision:
+        """Create an attempt's children. What the server will not have is seen as an attempt that waits, with its words."""
+        assert decision.start is not None
+        try:
+            await self.before_start(key.namespace)
+            for manifest in render(job, planned, decision.start, self.settings):
+                await self.cluster.create(manifest)
+        except (Taken, Refused) as error:
+            held = self._refused.get(key)
+            since = held.waiting_since if held and (held.stage, held.number) == _pair(decision.start) else now
+            self._refused[key] = AttemptSeen(
+                *_pair(decision.start),
+                AttemptState.BLOCKED,
+                waiting_since=_since(error, job, since or now),
+                waits_for=str(error),
+            )
+            seen = Observation((*seen.attempts, self._refused[key]))
+            decision = decide(job, planned, seen, now)
+            await self._write(key, raw, job, decision.status, now)
+            again = _AT_ONCE if decision.stop else min(decision.requeue_after or _LOOK_AGAIN, _LOOK_AGAIN)
+            return Decision(decision.status, requeue_after=again)
+        self._refused.pop(key, None)
+        return decision
+
+    # ------------------------------------------------------------ when to look again
+
+    async def _next(
+        self, key: Key, job: FineTuneJob, decision: Decision, now: datetime, *, asked_again: bool
+    ) -> timedelta | None:
+        status = decision.status
+        if status.completion_time is not None and not decision.stop:
+            return await self._remove_when_due(key, job, status, now)
+        times = [RESYNC]
+        if decision.requeue_after is not None:
+            times.append(decision.requeue_after)
+        if decision.stop or asked_again or key in self._unsaid:
+            times.append(_LOOK_AGAIN)
+        return max(_AT_ONCE, min(times))
+
+    async def _remove_when_due(self, key: Key, job: FineTuneJob, status: FineTuneJobStatus, now: datetime) -> timedelta | None:
+        """The job's own end of life. Its children go with it."""
+        keep = job.spec.run_policy.ttl_seconds_after_finished
+        if keep is None or status.completion_time is None:
+            return _LOOK_AGAIN if key in self._unsaid else None
+        left = status.completion_time + timedelta(seconds=keep) - now
+        if left > _AT_ONCE:
+            return left
+        assert job.metadata.uid is not None
+        await self.cluster.delete(Ref(FINE_TUNE_JOB, key.namespace, key.name), uid=job.metadata.uid)
+        return None
+
+    def _forget(self, key: Key) -> None:
+        for memory in (self._unsaid, self._unsure, self._refused):
+            memory.pop(key, None)
+
+
+def _pair(name: AttemptName) -> tuple[Stage, int]:
+    return name.stage, name.number
+
+
+def _since(error: ClusterError, job: FineTuneJob, first: datetime) -> datetime:
+    """Since when the startup deadline runs: what is not valid will never be, so its time is over at once."""
+    invalid = isinstance(error, Refused) and error.status != 403
+    return first - timedelta(seconds=job.spec.run_policy.startup_deadline_seconds) if invalid else first
+
+
+def _labels(child: Manifest) -> dict[str, str]:
+    labels = child["metadata"].get("labels") or {}
+    return {label: labels[label] for label in (meta.JOB_LABEL, meta.STAGE_LABEL, meta.ATTEMPT_LABEL) if label in labels}

@@ -1,0 +1,107 @@
+"""CPU, memory and accelerators of each stage's pod.
+
+Requests equal limits: a namespace with a quota takes the pod, and a node that runs short evicts others first. What the
+manifest leaves open follows the plan, and is never more than a node has to offer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from finetune_api.v1alpha1.job import FineTuneJob
+from finetune_operator.brain.machine import Machine, whole_cores
+from finetune_operator.brain.plan import Plan
+from finetune_operator.brain.stages import STAGES, Stage
+from finetune_operator.render.child import Manifest
+from finetune_operator.render.settings import RenderSettings
+
+_GIB = 2**30
+_HEADROOM = 1.3
+"""Memory beyond the estimate: what the allocator keeps, files in the page cache."""
+_RUNTIME_GIB = 3.0
+"""A process with torch and its libraries, before it has loaded anything, and room to read weights through."""
+_SHARED_GIB_PER_GPU = 1.0
+_SHARED_GIB_ON_CPU = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What one pod gets."""
+
+    cpu: int | str
+    memory: int | str
+    shared_memory: int | str | None
+    """Size of /dev/shm, which is part of `memory`; None: the 64 MiB that every container has."""
+    gpus: int = 0
+    gpu_resource: str = ""
+
+    def as_resources(self) -> Manifest:
+        """As a container says it."""
+        each: Manifest = {"cpu": self.cpu, "memory": self.memory}
+        if self.gpus:
+            each[self.gpu_resource] = self.gpus
+        return {"requests": each, "limits": dict(each)}
+
+    @property
+    def threads(self) -> int:
+        """Threads that have a core each, at least one."""
+        return whole_cores(self.cpu)
+
+
+def room(job: FineTuneJob, plan: Plan, stage: Stage, settings: RenderSettings) -> Room:
+    """What the pods of a stage get. Only `spec.resources` of training can be said; the other stages follow from the plan."""
+    wanted, machine = job.spec.resources, settings.machine
+    gpus = wanted.gpus_per_node
+    if stage is Stage.PUBLISH and plan.output_format == "merged" and job.spec.method.type != "full":
+        return Room(settings.light_cpu, _quantity(min(_merging_gib(job), machine.memory_gib)), None)
+    if not STAGES[stage].accelerator:
+        return Room(settings.light_cpu, settings.light_memory, None)
+    if stage is Stage.EVALUATE:
+        one = min(gpus, 1)
+        shared = _SHARED_GIB_PER_GPU * one
+        memory = _memory_gib(job, plan, machine, processes=1) + shared
+        return Room(
+            plan.topology.threads_per_process,
+            _quantity(min(memory, machine.memory_gib)),
+            _quantity(shared) if shared else None,
+            one,
+            wanted.gpu_resource,
+        )
+    processes = plan.topology.processes_per_node
+    shared = _SHARED_GIB_PER_GPU * gpus if gpus else _SHARED_GIB_ON_CPU
+    memory = _memory_gib(job, plan, machine, processes=processes) + shared
+    return Room(
+        wanted.cpu if wanted.cpu is not None else plan.topology.threads_per_process * processes,
+        wanted.memory or _quantity(min(memory, machine.memory_gib)),
+        wanted.shared_memory or _quantity(shared),
+        gpus,
+        wanted.gpu_resource,
+    )
+
+
+def _memory_gib(job: FineTuneJob, plan: Plan, machine: Machine, *, processes: int) -> float:
+    """Memory of the machine, in GiB, that so many processes need."""
+    facts = job.status.facts.model if job.status.facts else None
+    parameters = facts.parameters if facts else 0
+    if plan.topology.device == "cpu":
+        return processes * max(_RUNTIME_GIB, _HEADROOM * (plan.memory_gib or 0.0))
+    # Each process reads the weights into the machine's memory before they go to its GPU.
+    weights = 2 * parameters / _GIB
+    offloaded = 0.0
+    if plan.layout is not None and plan.layout.offload != "none":
+        trained = parameters if job.spec.method.type == "full" else 0
+        offloaded = 12 * trained / _GIB / plan.topology.nodes
+        if plan.layout.offload == "parameters":
+            offloaded += weights
+    return processes * (_RUNTIME_GIB + _HEADROOM * weights) + offloaded
+
+
+def _merging_gib(job: FineTuneJob) -> float:
+    """Base and adapter are added in fp32, and the sum is loaded once more to be compared."""
+    facts = job.status.facts.model if job.status.facts else None
+    return _RUNTIME_GIB + _HEADROOM * 4 * (facts.parameters if facts else 0) / _GIB
+
+
+def _quantity(gib: float) -> str:
+    return f"{math.ceil(gib * 1024)}Mi"

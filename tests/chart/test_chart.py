@@ -1,0 +1,300 @@
+"""The chart: what it renders is what the operator reads, needs and nothing more."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from builders import a_plan
+from finetune_operator.brain.decide import AttemptName
+from finetune_operator.brain.stages import Stage
+from finetune_operator.kinds import FINE_TUNE_JOB, Kind
+from finetune_operator.render import render
+from finetune_operator.settings import Settings, read_settings
+from rendered import QUICKSTART
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "helm" / "finetune-operator"
+NAMESPACE, RELEASE = "finetune-system", "finetune-operator"
+
+
+@cache
+def _helm() -> str:
+    """Helm of this machine, or the one that the test cluster has built."""
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    built = Path(os.environ.get("TESTCLUSTER_CACHE", home / "finetune-testcluster")) / "bin"
+    found = shutil.which("helm", path=f"{os.environ['PATH']}{os.pathsep}{built}")
+    if found is None:
+        pytest.skip("helm is not installed, and the test cluster has not built it")
+    return found
+
+
+def _run(*arguments: str, values: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [_helm(), *arguments, "--values", "-"]
+    return subprocess.run(command, input=json.dumps(values or {}), text=True, capture_output=True, timeout=60, check=False)
+
+
+@cache
+def _rendered(text: str) -> list[dict[str, Any]]:
+    run = _run("template", RELEASE, str(CHART), "--namespace", NAMESPACE, values=json.loads(text))
+    assert run.returncode == 0, run.stderr
+    return [document for document in yaml.safe_load_all(run.stdout) if document]
+
+
+def installed(**values: Any) -> list[dict[str, Any]]:
+    """Everything the chart installs with these values."""
+    return copy.deepcopy(_rendered(json.dumps(values, sort_keys=True)))
+
+
+def one(kind: str, name: str | None = None, **values: Any) -> dict[str, Any]:
+    """The only object of a kind, or the one of a name."""
+    (found,) = [o for o in installed(**values) if o["kind"] == kind and name in (None, o["metadata"]["name"])]
+    return found
+
+
+def pod(**values: Any) -> dict[str, Any]:
+    """The operator's pod template."""
+    template: dict[str, Any] = one("Deployment", **values)["spec"]["template"]
+    return template
+
+
+def settings(**values: Any) -> Settings:
+    """What the operator reads of its environment."""
+    (container,) = pod(**values)["spec"]["containers"]
+    environment = {entry["name"]: entry.get("value", "from-the-pod") for entry in container["env"]}
+    return read_settings({**environment, "FINETUNE_NAMESPACE": NAMESPACE})
+
+
+# ---------------------------------------------------------------- the whole
+
+
+def test_the_chart_is_without_fault() -> None:
+    run = _run("lint", str(CHART), "--strict")
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_nothing_in_it_depends_on_the_cluster_or_on_chance() -> None:
+    for template in (CHART / "templates").iterdir():
+        text = template.read_text(encoding="utf-8")
+        assert not [word for word in ("lookup ", "genCA", "rand", "now |", "uuidv4") if word in text], template.name
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"replica": 2}, "replica"),
+        ({"replicas": "two"}, "replicas"),
+        ({"node": {"gpu": 8}}, "gpu"),
+        ({"node": {"cpuCores": 0}}, "cpuCores"),
+        ({"logLevel": "loud"}, "logLevel"),
+        ({"progress": {"port": 70000}}, "port"),
+        ({"jobs": {"workspace": {"size": "much"}}}, "size"),
+        ({"trainer": {"image": ""}}, "image"),
+    ],
+)
+def test_a_value_that_is_wrong_or_does_not_exist_is_refused_by_name(values: dict[str, Any], words: str) -> None:
+    run = _run("template", RELEASE, str(CHART), values=values)
+    assert run.returncode != 0
+    assert words in run.stderr
+
+
+# ---------------------------------------------------------------- the definition
+
+
+def test_the_chart_carries_the_definition_that_was_generated() -> None:
+    generated = (ROOT / "crds" / "finetunejobs.yaml").read_text(encoding="utf-8")
+    assert (CHART / "files" / "finetunejobs.yaml").read_text(encoding="utf-8") == generated, "make crds"
+
+
+def test_the_definition_and_every_job_outlive_the_release() -> None:
+    generated = yaml.safe_load((ROOT / "crds" / "finetunejobs.yaml").read_text(encoding="utf-8"))
+    definition = one("CustomResourceDefinition")
+    assert definition["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    assert definition == generated
+
+
+def test_the_definition_can_come_from_elsewhere() -> None:
+    assert not [o for o in installed(crds={"enabled": False}) if o["kind"] == "CustomResourceDefinition"]
+
+
+# ---------------------------------------------------------------- what the operator reads
+
+
+def test_what_the_chart_says_is_what_the_operator_reads() -> None:
+    read = settings(
+        node={"cpuCores": 2, "memoryGiB": 7.5, "gpus": 0},
+        jobs={"workspace": {"size": "1Gi", "storageClassName": "fast"}, "fsGroup": 1000660000, "graceSeconds": 20},
+        watchNamespaces=["team"],
+        imagePullSecrets=["registry"],
+        trainer={"image": "trainer:7"},
+    )
+    assert (read.machine.cpu_cores, read.machine.memory_gib, read.machine.gpus) == (2, 7.5, 0)
+    assert (read.render.workspace_size, read.render.storage_class_name, read.render.fs_group) == ("1Gi", "fast", 1000660000)
+    assert (read.watch_namespaces, read.render.image_pull_secrets) == (("team",), ("registry",))
+    assert (read.render.trainer_image, read.render.grace_seconds) == ("trainer:7", 20)
+
+
+def test_every_setting_can_be_said_in_the_chart() -> None:
+    (container,) = pod()["spec"]["containers"]
+    said = {entry["name"].removeprefix("FINETUNE_").lower() for entry in container["env"]}
+    assert set(Settings.model_fields) - said == {"kubeconfig", "token_audience"}  # for a process outside, and a name
+
+
+def test_the_charts_defaults_are_the_operators() -> None:
+    read = settings()
+    for name, field in Settings.model_fields.items():
+        if not field.is_required() and name not in ("kubeconfig", "watch_namespaces"):
+            default = field.get_default(call_default_factory=True)
+            expected = {"ca_config_map": "finetune-operator-progress-ca"}.get(name, default)
+            assert getattr(read, name) == expected, name
+
+
+def test_reports_arrive_at_the_operators_pods() -> None:
+    read, template = settings(), pod()
+    labels = template["metadata"]["labels"]
+    service = one("Service", read.progress_service)
+    (container,) = template["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert service["spec"]["selector"].items() <= labels.items()
+    assert service["spec"]["ports"][0]["port"] == read.progress_service_port
+    assert ports[service["spec"]["ports"][0]["targetPort"]] == read.progress_port
+    assert read.operator_labels.items() <= labels.items()
+
+
+def test_the_pods_of_jobs_and_the_operator_let_each_other_through() -> None:
+    read = settings()
+    (policy,) = [
+        child
+        for child in render(QUICKSTART, a_plan(QUICKSTART, machine=read.machine), AttemptName(Stage.PREPARE, 1), read.render)
+        if child["kind"] == "NetworkPolicy"
+    ]
+    (to_operator,) = [
+        r for r in policy["spec"]["egress"] if r.get("ports") == [{"protocol": "TCP", "port": read.progress_port}]
+    ]
+    (peer,) = to_operator["to"]
+    assert peer["podSelector"]["matchLabels"].items() <= pod()["metadata"]["labels"].items()
+    assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": NAMESPACE}
+    reports = one("NetworkPolicy")["spec"]["ingress"][0]
+    (selector,) = reports["from"][0]["podSelector"]["matchExpressions"]
+    assert selector["key"] in policy["spec"]["podSelector"]["matchLabels"]
+    assert reports["ports"][0]["port"] == read.progress_port
+
+
+# ---------------------------------------------------------------- rights
+
+
+def rules(kind: str, name: str, **values: Any) -> dict[str, set[str]]:
+    """Resource to verbs; a rule for some names alone says so."""
+    found: dict[str, set[str]] = {}
+    for rule in one(kind, name, **values)["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                only = f" {','.join(rule['resourceNames'])}" if "resourceNames" in rule else ""
+                found.setdefault(f"{group}/{resource}{only}".removeprefix("/"), set()).update(rule["verbs"])
+    return found
+
+
+FOR_JOBS = {
+    "finetune.dev/finetunejobs": {"get", "list", "watch", "delete"},
+    "finetune.dev/finetunejobs/status": {"patch"},
+    "batch/jobs": {"get", "list", "watch", "create", "delete"},
+    "pods": {"get", "list", "watch"},
+    "configmaps": {"get", "create"},
+    "configmaps finetune-operator-progress-ca": {"patch"},
+    "services": {"get", "create"},
+    "persistentvolumeclaims": {"get", "create"},
+    "networking.k8s.io/networkpolicies": {"get", "create"},
+    "events": {"list"},
+    "events.k8s.io/events": {"get", "create"},
+}
+OF_ITS_OWN = {
+    "coordination.k8s.io/leases": {"create"},
+    "coordination.k8s.io/leases finetune-operator": {"get", "patch"},
+    "secrets": {"create"},
+    "secrets finetune-operator-progress-ca": {"get", "patch"},
+}
+REVIEWS = {"authentication.k8s.io/tokenreviews": {"create"}}
+
+
+def test_the_operator_may_do_what_it_does_and_no_more() -> None:
+    assert rules("ClusterRole", f"{RELEASE}-{NAMESPACE}") == {**FOR_JOBS, **REVIEWS}
+    assert rules("Role", RELEASE) == OF_ITS_OWN
+    named = settings()
+    assert (named.lease_name, named.ca_secret, named.ca_config_map) == (
+        "finetune-operator",
+        "finetune-operator-progress-ca",
+        "finetune-operator-progress-ca",
+    )
+
+
+def test_no_secret_but_its_own_can_be_read() -> None:
+    for role in [o for o in installed() if o["kind"] in ("Role", "ClusterRole")]:
+        for rule in role["rules"]:
+            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+            if "secrets" in rule["resources"] and "get" in rule["verbs"]:
+                assert rule["resourceNames"] == ["finetune-operator-progress-ca"]
+
+
+def test_an_operator_of_two_namespaces_has_no_rights_in_others() -> None:
+    values: dict[str, Any] = {"watchNamespaces": ["blue", "green"]}
+    assert rules("ClusterRole", f"{RELEASE}-{NAMESPACE}", **values) == REVIEWS
+    roles = [o for o in installed(**values) if o["kind"] == "Role" and o["metadata"]["name"] == f"{RELEASE}-jobs"]
+    assert {role["metadata"]["namespace"] for role in roles} == {"blue", "green"}
+    bindings = [o for o in installed(**values) if o["kind"] == "RoleBinding"]
+    assert {b["subjects"][0]["namespace"] for b in bindings} == {NAMESPACE}
+
+
+def test_people_who_may_edit_a_namespace_may_have_jobs_in_it() -> None:
+    found = rules("ClusterRole", f"{RELEASE}-{NAMESPACE}-edit")
+    assert "create" in found[f"{FINE_TUNE_JOB.api_version.partition('/')[0]}/{FINE_TUNE_JOB.plural}"]
+    assert not [o for o in installed(rbac={"aggregate": False}) if o["metadata"]["name"].endswith("-edit")]
+
+
+def test_the_rights_speak_of_kinds_the_operator_knows() -> None:
+    from finetune_operator import kinds
+
+    known = {kind.plural for kind in vars(kinds).values() if isinstance(kind, Kind)}
+    for resource in (*FOR_JOBS, *OF_ITS_OWN, *REVIEWS):
+        plural = resource.split()[0].removesuffix("/status").rpartition("/")[2]
+        assert plural in known
+
+
+# ---------------------------------------------------------------- the pod
+
+
+def test_the_operators_pod_keeps_to_the_restricted_standard() -> None:
+    spec = pod()["spec"]
+    (container,) = spec["containers"]
+    assert spec["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+
+
+def test_one_replica_has_no_budget_that_would_hold_up_a_drain() -> None:
+    assert not [o for o in installed() if o["kind"] == "PodDisruptionBudget"]
+
+
+def test_of_two_replicas_one_stays_and_they_are_apart() -> None:
+    assert one("PodDisruptionBudget", replicas=2)["spec"]["maxUnavailable"] == 1
+    (spread,) = pod(replicas=2)["spec"]["topologySpreadConstraints"]
+    assert spread["labelSelector"]["matchLabels"].items() <= pod(replicas=2)["metadata"]["labels"].items()
+
+
+def test_what_is_switched_off_is_not_there() -> None:
+    off = installed(
+        networkPolicy={"enabled": False}, rbac={"create": False}, serviceAccount={"create": False}, crds={"enabled": False}
+    )
+    assert {o["kind"] for o in off} == {"Deployment", "Service"}
+    assert one("ServiceMonitor", metrics={"serviceMonitor": {"enabled": True}})["spec"]["endpoints"][0]["port"] == "metrics"
