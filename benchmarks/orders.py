@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from finetune_api import meta
 from finetune_api.contract.result import decode
 from finetune_api.contract.trainer_config import TrainerConfig
 from finetune_api.parse import parse_job
@@ -16,6 +17,14 @@ from finetune_cli.machine import this_machine
 from finetune_operator.brain.configure import configure
 from finetune_operator.brain.plan import plan
 from finetune_operator.brain.stages import Stage
+
+
+def a_job(model: Path, data: Path, **spec: Any) -> dict[str, Any]:
+    """A manifest on local files, for the CPU; what it would publish is never published."""
+    sources = {"model": {"uri": f"file://{model}"}, "datasets": [{"uri": f"file://{data}"}]}
+    rest = {"resources": {"gpusPerNode": 0}, "output": {"uri": "file:///nowhere"}}
+    head = {"apiVersion": meta.API_VERSION, "kind": meta.KIND, "metadata": {"name": "benchmark"}}
+    return {**head, "spec": {**sources, **rest, **spec}}
 
 
 def orders(manifest: dict[str, Any], stage: Stage, workspace: Path) -> TrainerConfig:

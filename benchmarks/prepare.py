@@ -23,7 +23,7 @@ from typing import Any
 
 import measure
 import texts
-from orders import orders
+from orders import a_job, orders
 
 from finetune_operator.brain.stages import Stage
 
@@ -34,18 +34,7 @@ MAX_LENGTH = 256
 
 def manifest(model: Path, data: Path) -> dict[str, Any]:
     """A job of which only the prepare stage runs."""
-    return {
-        "apiVersion": "finetune.dev/v1alpha1",
-        "kind": "FineTuneJob",
-        "metadata": {"name": "benchmark"},
-        "spec": {
-            "model": {"uri": f"file://{model}"},
-            "datasets": [{"uri": f"file://{data}"}],
-            "preparation": {"maxLength": MAX_LENGTH, "overlong": "drop"},
-            "resources": {"gpusPerNode": 0},
-            "output": {"uri": "file:///nowhere"},
-        },
-    }
+    return a_job(model, data, preparation={"maxLength": MAX_LENGTH, "overlong": "drop"})
 
 
 def ours(model: Path, rows: int) -> dict[str, float]:

@@ -22,7 +22,7 @@ from typing import Any
 
 import measure
 import texts
-from orders import prepare
+from orders import a_job, prepare
 
 from finetune_trainer.launch import KEEP_MEMORY
 
@@ -38,20 +38,13 @@ _ALIKE = {contender: 0.05 if contender == "trl-packed" else 0.01 for contender i
 
 def manifest(model: Path, data: Path, *, steps: int, max_length: int) -> dict[str, Any]:
     """The job that all contenders do."""
-    return {
-        "apiVersion": "finetune.dev/v1alpha1",
-        "kind": "FineTuneJob",
-        "metadata": {"name": "benchmark"},
-        "spec": {
-            "model": {"uri": f"file://{model}"},
-            "datasets": [{"uri": f"file://{data}"}],
-            "preparation": {"maxLength": max_length, "overlong": "drop", "split": {"validation": 0, "test": 0.02}},
-            "resources": {"gpusPerNode": 0},
-            "method": {"lora": {"rank": 8}},
-            "training": {"maxSteps": steps, "batchSize": BATCH, "learningRate": 0.001, "evaluationsPerEpoch": 0},
-            "output": {"uri": "file:///nowhere"},
-        },
-    }
+    return a_job(
+        model,
+        data,
+        preparation={"maxLength": max_length, "overlong": "drop", "split": {"validation": 0, "test": 0.02}},
+        method={"lora": {"rank": 8}},
+        training={"maxSteps": steps, "batchSize": BATCH, "learningRate": 0.001, "evaluationsPerEpoch": 0},
+    )
 
 
 def compare(name: str, job: dict[str, Any], workspace: Path, *, repeats: int) -> float:

@@ -205,3 +205,8 @@ def test_what_has_not_been_evaluated_has_no_report(desk: Desk) -> None:
 def test_the_definition_is_printed_as_yaml_and_as_json(desk: Desk) -> None:
     assert yaml.safe_load(desk.finetune("crd").out) == custom_resource_definition()
     assert json.loads(desk.finetune("crd", "--output", "json").out) == custom_resource_definition()
+
+
+def test_the_manual_of_the_manifest_is_what_the_definition_says(desk: Desk) -> None:
+    committed = Path(__file__).parents[2] / "docs" / "manifest.md"
+    assert desk.finetune("crd", "--output", "markdown").out == committed.read_text(encoding="utf-8"), "make docs"

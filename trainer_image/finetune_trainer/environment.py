@@ -23,7 +23,7 @@ _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 _SHARED_CPU = {
     # Threads that wait for each other sleep instead of spinning. Where cores are shared, a spinning thread keeps the one that
-    # it waits for from running: answers on two busy cores took nine times as long.
+    # it waits for from running: answers on two busy cores took five times as long.
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 _NO_COMPILER = {
