@@ -8,6 +8,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Processes that share the tests out, a file at a time. Two use two cores: many tests start two ranks, which wait for each other.
+WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The libraries write caches of their own; a test or a demonstration leaves nothing in the home directory but pip's downloads.
 export HF_HOME ?= $(abspath $(VENV))/hf
@@ -29,7 +31,7 @@ $(VENV)/.dev: $(VENV)/.trainer
 
 demo: $(VENV)/.trainer ## fine-tune a small chat model on real text; ends with a table of base against tuned
 	$(BIN)/python examples/quickstart/get_data.py
-	$(BIN)/finetune run examples/quickstart/job.yaml --workspace examples/quickstart/workspace
+	$(BIN)/finetune run examples/quickstart/job.yaml --claim quickstart=examples/quickstart/data --workspace examples/quickstart/workspace
 
 routing: $(VENV)/.trainer ## the other family of models: a text classifier
 	$(BIN)/python examples/ticket-routing/get_data.py
@@ -37,7 +39,7 @@ routing: $(VENV)/.trainer ## the other family of models: a text classifier
 
 test: $(VENV)/.dev ## all tests that need no cluster
 	@command -v chromium chromium-browser google-chrome >/dev/null || ./.ci/system-packages chromium
-	$(BIN)/python -m pytest tests --ignore=tests/cluster $(PYTEST)
+	$(BIN)/python -m pytest tests --ignore=tests/cluster --numprocesses $(WORKERS) --dist loadfile $(PYTEST)
 
 check: $(VENV)/.dev ## format, lint, types, import walls, generated files
 	$(BIN)/ruff format --check .
@@ -59,7 +61,7 @@ docs: $(VENV)/.dev ## write docs/manifest.md anew from finetune_api
 	$(BIN)/finetune crd --output markdown > docs/manifest.md.new && mv docs/manifest.md.new docs/manifest.md
 
 golden: $(VENV)/.dev ## write the golden files anew; read the difference before you commit it
-	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/finetune_operator -q
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/finetune_operator tests/chart -q
 
 constraints: $(VENV)/.dev ## pin the newest versions that pyproject.toml allows
 	./.ci/write-constraints $(BIN)

@@ -27,6 +27,15 @@ def child(program: str, *arguments: object, python: str = sys.executable, **envi
     return answer
 
 
+def anonymous_mib(pid: int) -> float:
+    """Memory of a process that is no page of a file: what the kernel cannot take back."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon:")), 0.0)
+
+
 def spread(values: Sequence[float]) -> str:
     """Median, lowest and highest."""
     return f"{statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"

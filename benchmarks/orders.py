@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
+
+import measure
 
 from finetune_api import meta
 from finetune_api.contract.result import decode
@@ -51,3 +55,29 @@ def prepare(manifest: dict[str, Any], workspace: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "finetune_trainer", "prepare", "--config", str(path)], env=environment)
     if done.returncode != 0:
         sys.exit(f"prepare ended with {done.returncode}")
+
+
+def measured_prepare(config: TrainerConfig, workspace: Path) -> tuple[dict[str, Any], dict[str, float]]:
+    """Run the prepare stage with one thread: its data report; CPU-seconds, wall seconds and memory in MiB.
+
+    Raises: SystemExit if it fails.
+    """
+    path, said = workspace / "job.json", workspace / "result.json"
+    path.write_text(config.model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
+    own = {"FINETUNE_TERMINATION_LOG": str(said), "DS_ACCELERATOR": "cpu"}
+    command = [sys.executable, "-m", "finetune_trainer", "prepare", "--config", str(path)]
+    begin, anonymous = time.perf_counter(), 0.0
+    process = subprocess.Popen(command, env={**os.environ, **measure.ONE_THREAD, **own}, stderr=subprocess.DEVNULL)
+    while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
+        anonymous = max(anonymous, measure.anonymous_mib(process.pid))
+        time.sleep(0.05)
+    _, status, used = ended
+    if status != 0:
+        sys.exit(f"prepare ended with status {status}: {said.read_text()}")
+    report: dict[str, Any] = json.loads((workspace / "reports" / "data.json").read_text(encoding="utf-8"))
+    return report, {
+        "cpu_seconds": used.ru_utime + used.ru_stime,
+        "seconds": time.perf_counter() - begin,
+        "peak_mib": used.ru_maxrss / 1024,
+        "anonymous_mib": anonymous,
+    }

@@ -14,16 +14,14 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import measure
 import texts
-from orders import a_job, orders
+from orders import a_job, measured_prepare, orders
 
 from finetune_operator.brain.stages import Stage
 
@@ -43,46 +41,11 @@ def ours(model: Path, rows: int) -> dict[str, float]:
         data, workspace = Path(scratch, "rows.jsonl"), Path(scratch, "workspace")
         texts.write_many(data, rows)
         workspace.mkdir()
-        path = workspace / "job.json"
         config = orders(manifest(model, data), Stage.PREPARE, workspace)
-        path.write_text(config.model_dump_json(by_alias=True, exclude_none=True))
-        environment = {
-            **os.environ,
-            **measure.ONE_THREAD,
-            "FINETUNE_TERMINATION_LOG": str(workspace / "result.json"),
-            "DS_ACCELERATOR": "cpu",
-        }
-        begin = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "finetune_trainer", "prepare", "--config", str(path)],
-            env=environment,
-            stderr=subprocess.DEVNULL,
-        )
-        anonymous = 0.0
-        while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
-            anonymous = max(anonymous, _anonymous_mib(process.pid))
-            time.sleep(0.1)
-        _, status, used = ended
-        if status != 0:
-            sys.exit(f"prepare ended with status {status}: {(workspace / 'result.json').read_text()}")
-        report = json.loads((workspace / "reports" / "data.json").read_text())
-        if not report:
-            sys.exit("prepare left no report")
-        return {
-            "cpu_seconds": used.ru_utime + used.ru_stime,
-            "seconds": time.perf_counter() - begin,
-            "peak_mib": used.ru_maxrss / 1024,
-            "anonymous_mib": anonymous,
-        }
-
-
-def _anonymous_mib(pid: int) -> float:
-    """Memory that is no page of a file: what the kernel cannot take back."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon:")), 0.0)
+        report, figures = measured_prepare(config, workspace)
+    if not report:
+        sys.exit("prepare left no report")
+    return figures
 
 
 def trl(model: Path, rows: int) -> None:

@@ -87,7 +87,7 @@ def _batches(config: TrainerConfig, root: Path) -> tuple[Documents, list[list[in
 
 def _training(config: TrainerConfig, root: Path) -> Any:
     from finetune_trainer.engine.distributed import Ranks, Watchdog
-    from finetune_trainer.engine.reporting import ProgressReporter
+    from finetune_trainer.reporting import ProgressReporter
     from finetune_trainer.train import Training
 
     workspace = Workspace(root)

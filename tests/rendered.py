@@ -16,6 +16,7 @@ from known_models import an_encoder, smollm_135m
 
 UID = "4f1f2f6e-0c0a-4b5e-9a8a-0d2f8f1f7a11"
 SMALL_NODE = Machine(cpu_cores=2, memory_gib=8.0)
+GPU_NODE = a_node()
 
 
 def settings(machine: Machine | None = None, **more: Any) -> RenderSettings:
@@ -69,6 +70,25 @@ def variables(job: FineTuneJob, stage: Stage = Stage.TRAIN, **more: Any) -> dict
     entries = container_of(job, stage, **more)["env"]
     assert len({entry["name"] for entry in entries}) == len(entries), "a variable is set twice"
     return {entry["name"]: entry["value"] for entry in entries if "value" in entry}
+
+
+def secrets_of(job: FineTuneJob, stage: Stage) -> dict[str, str]:
+    """Secrets whose keys the pod is given as variables, by their prefix."""
+    sources = container_of(job, stage, installation=settings(GPU_NODE)).get("envFrom", ())
+    return {source["prefix"]: source["secretRef"]["name"] for source in sources if "secretRef" in source}
+
+
+def claims_of(job: FineTuneJob, stage: Stage) -> dict[str, str]:
+    """Claims of the pod, each with the path at which it is mounted and how."""
+    names = {
+        v["name"]: v["persistentVolumeClaim"]["claimName"]
+        for v in pod_of(job, stage, installation=settings(GPU_NODE))["volumes"]
+        if "persistentVolumeClaim" in v
+    }
+    mounts = container_of(job, stage, installation=settings(GPU_NODE))["volumeMounts"]
+    return {
+        m["mountPath"]: f"{names[m['name']]}{' (read only)' if m.get('readOnly') else ''}" for m in mounts if m["name"] in names
+    }
 
 
 QUICKSTART = stored(
@@ -129,4 +149,9 @@ EVERYTHING = stored(
     workspace={"size": "200Gi", "storageClassName": "shared"},
     output={"uri": "s3://models/tuned", "format": "merged", "secretName": "model-bucket"},
 )
-GPU_NODE = a_node()
+
+
+JOBS = [QUICKSTART, CLASSIFICATION, OWN_TRAINER, EVERYTHING]
+ALL = [(job, stage) for job in JOBS for stage in Stage]
+GPUS = {"installation": settings(GPU_NODE)}
+"""Every job in every stage, on an installation with GPUs."""

@@ -10,6 +10,7 @@ from typing import Any
 from builders import a_manifest
 
 DATA = {"uri": "s3://a/b"}
+DETECTOR = {"uri": "presidio+http://presidio:3000"}
 LOSS = {"metric": "loss", "minValue": 0}
 
 
@@ -19,6 +20,14 @@ def with_name(name: str) -> dict[str, Any]:
 
 def spec(**blocks: Any) -> dict[str, Any]:
     return a_manifest(**blocks)
+
+
+def weighing(**weighting: Any) -> dict[str, Any]:
+    return spec(preparation={"weighting": weighting})
+
+
+def weighted(condition: dict[str, Any]) -> dict[str, Any]:
+    return weighing(rules=[{"field": "a", "weight": 2} | condition])
 
 
 # What is accepted, what is refused, and how: the field and the beginning of the message.
@@ -77,20 +86,100 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         spec(preparation={"clean": {"minCharacters": 5, "maxCharacters": 4}}),
         "spec.preparation.clean.minCharacters: must not be larger than maxCharacters",
     ),
-    "anonymisation of this version": (
-        spec(preparation={"anonymize": {"strategy": "none"}}),
-        spec(preparation={"anonymize": {"strategy": "surrogate"}}),
-        "spec.preparation.anonymize.strategy: surrogate, mask, redact, hash: not available",
+    "declared patterns of few choices": (
+        spec(preparation={"anonymize": {"patterns": [{"name": "A", "pattern": "a?b?c?d{1,2}"}]}}),
+        spec(preparation={"anonymize": {"patterns": [{"name": "A", "pattern": "a?b?c?d?e?"}]}}),
+        "spec.preparation.anonymize.patterns[0].pattern: may have at most four of ? and {n,m}",
+    ),
+    "detectors for texts that are looked at": (
+        spec(preparation={"anonymize": {"strategy": "mask", "detectors": [DETECTOR]}}),
+        spec(preparation={"anonymize": {"strategy": "none", "detectors": [DETECTOR]}}),
+        "spec.preparation.anonymize.detectors: strategy none asks no detector",
+    ),
+    "an engine with a host and a port": (
+        spec(preparation={"engine": {"dask": {"address": "tcp://scheduler.dask.svc:8786"}}}),
+        spec(preparation={"engine": {"dask": {"address": "tcp://scheduler.dask.svc"}}}),
+        "spec.preparation.engine.dask.address: must be a host and a port",
+    ),
+    "certificates for an encrypted engine": (
+        spec(preparation={"engine": {"dask": {"address": "tls://scheduler:8786", "secretName": "dask"}}}),
+        spec(preparation={"engine": {"dask": {"address": "tls://scheduler:8786"}}}),
+        "spec.preparation.engine.dask.secretName: is needed for tls://",
     ),
     "something left to train on": (
         spec(preparation={"split": {"validation": 0.5, "test": 0.4}}),
         spec(preparation={"split": {"validation": 0.9}}),
         "spec.preparation.split.validation: validation and test together must leave something",
     ),
-    "deduplication of this version": (
-        spec(preparation={"deduplicate": "none"}),
-        spec(preparation={"deduplicate": "near"}),
-        "spec.preparation.deduplicate: near: not available in this version; use exact or none",
+    "likeness where near-duplicates are looked for": (
+        spec(preparation={"deduplicate": "near", "nearSimilarity": 0.9}),
+        spec(preparation={"nearSimilarity": 0.9}),
+        "spec.preparation.nearSimilarity: is for deduplicate: near alone",
+    ),
+    "short answers are labels where there are no labels": (
+        spec(preparation={"contradictions": {"answerWords": 3}}),
+        spec(task="classification", preparation={"contradictions": {"answerWords": 3}}),
+        "spec.preparation.contradictions.answerWords: the task classification has labels",
+    ),
+    "one condition per weight rule": (
+        weighted({"equals": "high"}),
+        weighted({"equals": "high", "oneOf": ["low"]}),
+        "spec.preparation.weighting.rules[0]: say exactly one of equals, oneOf, contains, present, atLeast/atMost",
+    ),
+    "at least one condition per weight rule": (
+        weighted({"present": False}),
+        weighted({}),
+        "spec.preparation.weighting.rules[0]: say exactly one of",
+    ),
+    "a range of numbers is one condition": (
+        weighted({"atLeast": 3, "atMost": 3.0}),
+        weighted({"atLeast": 3, "atMost": 2.5}),
+        "spec.preparation.weighting.rules[0].atLeast: must not be larger than atMost",
+    ),
+    "a range of days is one condition": (
+        weighted({"since": "2025-12-31", "until": "2026-01-01"}),
+        weighted({"since": "2026-01-02", "until": "2026-01-01"}),
+        "spec.preparation.weighting.rules[0].since: must not be later than until",
+    ),
+    "an age is counted from a day": (
+        weighted({"halfLifeDays": 365, "asOf": "2026-11-30"}),
+        weighted({"halfLifeDays": 365}),
+        "spec.preparation.weighting.rules[0].asOf: halfLifeDays and asOf are said together",
+    ),
+    "a day from which an age is counted": (
+        weighted({"halfLifeDays": 0.5, "asOf": "2024-02-29"}),
+        weighted({"equals": "high", "asOf": "2026-11-30"}),
+        "spec.preparation.weighting.rules[0].asOf: halfLifeDays and asOf are said together",
+    ),
+    "relevance by one thing": (
+        weighing(relevance={"description": "invoices"}),
+        weighing(relevance={"description": "invoices", "reference": DATA}),
+        "spec.preparation.weighting.relevance: say either description or reference",
+    ),
+    "relevance by something": (
+        weighing(relevance={"reference": DATA | {"format": "messages"}, "min": 1}),
+        weighing(relevance={"min": 0.1}),
+        "spec.preparation.weighting.relevance: say either description or reference",
+    ),
+    "reference rows of formats of this version": (
+        weighing(relevance={"reference": DATA | {"format": "text"}}),
+        weighing(relevance={"reference": DATA | {"format": "tokens"}}),
+        "spec.preparation.weighting.relevance.reference.format: tokens, preference: not available in this version",
+    ),
+    "a score of quality with both ends": (
+        weighing(quality={"field": "csat", "worst": 1, "best": 5}),
+        weighing(quality={"field": "csat", "worst": 1}),
+        "spec.preparation.weighting.quality.field: field, worst and best are said together",
+    ),
+    "ends of a score of quality": (
+        weighing(quality={"field": "csat", "worst": -1, "best": 0}),
+        weighing(quality={"field": "csat", "worst": 1, "best": 1}),
+        "spec.preparation.weighting.quality.worst: must be smaller than best",
+    ),
+    "bounds of weights in order": (
+        weighing(bounds={"min": 1, "max": 1}),
+        weighing(bounds={"min": 1.5, "max": 1}),
+        "spec.preparation.weighting.bounds.min: must not be larger than max",
     ),
     "methods of this version": (
         spec(method={"type": "full"}),

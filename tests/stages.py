@@ -82,7 +82,7 @@ def start_with(path: Path, stage: str, folder: Path, **environment: str) -> subp
     return subprocess.Popen(command, env={**os.environ, **ours, **environment}, stdout=log, stderr=log, text=True)
 
 
-def ended(process: subprocess.Popen[str], folder: Path, *, timeout: float = 180) -> Ended:
+def ended(process: subprocess.Popen[str], folder: Path, *, timeout: float = 600) -> Ended:
     """Wait for the end of a stage."""
     code = process.wait(timeout)
     path = folder / "result.json"
@@ -90,7 +90,7 @@ def ended(process: subprocess.Popen[str], folder: Path, *, timeout: float = 180)
     return Ended(code if code >= 0 else 128 - code, result, (folder / "log.txt").read_text(encoding="utf-8"))
 
 
-def run(config: TrainerConfig, folder: Path, *, timeout: float = 180, **environment: str) -> Ended:
+def run(config: TrainerConfig, folder: Path, *, timeout: float = 600, **environment: str) -> Ended:
     """Run a stage to its end."""
     return ended(start(config, folder, **environment), folder, timeout=timeout)
 

@@ -51,6 +51,30 @@ def evaluations() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def weightings() -> st.SearchStrategy[dict[str, Any]]:
+    """A weighting block of the right shape."""
+    day, number = either("2024-02-29", "2026-11-30"), st.floats(0, 2)
+    conditions = {
+        "equals": names,
+        "oneOf": st.just(["a"]),
+        "present": st.booleans(),
+        "atLeast": number,
+        "atMost": number,
+        "since": day,
+        "until": day,
+        "halfLifeDays": st.just(9),
+        "asOf": day,
+    }
+    rule = st.fixed_dictionaries({"field": names, "weight": number}, optional=conditions)
+    reference = st.fixed_dictionaries({"uri": st.just("s3://a/b")}, optional={"format": formats})
+    return blocks(
+        rules=st.lists(rule, max_size=2),
+        relevance=blocks(description=names, reference=reference),
+        quality=blocks(field=names, worst=number, best=number),
+        bounds=blocks(min=number, max=st.floats(0.1, 2)),
+    )
+
+
 def manifests() -> st.SearchStrategy[dict[str, Any]]:
     """A manifest of the right shape, whose rules over several fields may be broken."""
     share = st.floats(0, 0.99)
@@ -60,8 +84,13 @@ def manifests() -> st.SearchStrategy[dict[str, Any]]:
         preparation=blocks(
             clean=blocks(minCharacters=st.integers(0, 3), maxCharacters=st.integers(1, 3)),
             deduplicate=either("none", "exact", "near"),
-            anonymize=blocks(strategy=either("none", "mask")),
+            nearSimilarity=st.just(0.9),
+            contradictions=blocks(answerWords=st.integers(0, 1)),
+            anonymize=blocks(
+                strategy=either("none", "mask"), detectors=st.lists(st.just({"uri": "presidio+http://a:1"}), max_size=2)
+            ),
             split=blocks(validation=share, test=share),
+            weighting=weightings(),
         ),
         method=blocks(type=either("lora", "full", "dora"), lora=blocks(rank=either("auto", 8))),
         training=blocks(epochs=either("auto", 1), maxSteps=st.integers(1, 9), learningRate=st.floats(1e-6, 1)),

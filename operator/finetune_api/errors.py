@@ -81,13 +81,23 @@ class ClusterError(Transient):
         status: of the HTTP answer; 0 if there was none.
         reason: Kubernetes' own word, such as AlreadyExists.
         retry_after: seconds for which the server asked.
+        causes: fields of an object that was refused, and what is wrong with each.
     """
 
-    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        reason: str = "",
+        retry_after: float | None = None,
+        causes: Sequence[Problem] = (),
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
         self.retry_after = retry_after
+        self.causes = tuple(causes)
 
 
 class NotFound(ClusterError):

@@ -20,6 +20,13 @@ ATTEMPT_LABEL = f"{GROUP}/attempt"
 CONFIG_PATH = "/etc/finetune/job.json"
 """Where a pod finds its trainer configuration (design: contract, item 1)."""
 
+CONFIG_VARIABLE = "FINETUNE_CONFIG"
+"""Path of the configuration, for a program of the user's, which gets it nowhere else."""
+WORKSPACE_VARIABLE = "FINETUNE_WORKSPACE"
+"""Path of the workspace."""
+ATTEMPT_VARIABLE = "FINETUNE_ATTEMPT"
+"""Number of the attempt, from 1, for a program of the user's."""
+
 TERMINATION_LOG_VARIABLE = "FINETUNE_TERMINATION_LOG"
 """Path of the termination message; a pod leaves it unset and gets `/dev/termination-log`."""
 TERMINATION_LOG_PATH = "/dev/termination-log"

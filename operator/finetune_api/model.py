@@ -251,4 +251,5 @@ Quantity = Annotated[int | str, QuantityMarker()]
 def uri(*schemes: str) -> Matching:
     """A URI of one of these schemes, without blanks."""
     listed = ", ".join(f"{scheme}://" for scheme in schemes)
-    return Matching(rf"^({'|'.join(schemes)})://[^\s]+$", f"a URI that begins with one of {listed}")
+    written = "|".join(scheme.replace("+", r"\+") for scheme in schemes)
+    return Matching(rf"^({written})://[^\s]+$", f"a URI without blanks (%20) that begins with one of {listed}")

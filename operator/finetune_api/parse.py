@@ -126,8 +126,10 @@ def broken_rules(model: type[BaseModel], raw: Any, path: str) -> list[Problem]:
         for rule in model.constraints:
             # A rule that reads a broken value says nothing new: the value is reported with its own place.
             if not any(f"self.{key}" in rule.cel for key in dropped) and not rule.holds(instance):
-                place = ".".join(part for part in (path, rule.field) if part)
-                problems.append(Problem(place, rule.message))
+                place, message = ".".join(part for part in (path, rule.field) if part), rule.message
+                if not place and ": " in message:  # the server can point at no field of metadata, so the words do
+                    place, _, message = message.partition(": ")
+                problems.append(Problem(place, message))
     for name, field in model.model_fields.items():
         key = field.alias or name
         if key in raw:

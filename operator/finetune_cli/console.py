@@ -6,11 +6,13 @@ rich is imported when something is drawn, not before: `finetune validate` has ha
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from finetune_api.v1alpha1.status import FineTuneJobStatus, Progress
+from finetune_api.contract.summary import EvaluationSummary
+from finetune_api.v1alpha1.evaluation import METRIC_TRAITS
+from finetune_api.v1alpha1.status import FineTuneJobStatus, Phase, Progress
 from finetune_operator.brain.plan import Plan
 from finetune_operator.brain.reports import duration
 from finetune_operator.brain.stages import STAGES, Stage
@@ -18,6 +20,7 @@ from finetune_operator.brain.status import is_done
 from finetune_operator.brain.transitions import Transition
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
@@ -40,9 +43,9 @@ class Display(Protocol):
         """The run is over."""
 
 
-def display(*, plain: bool, clock: Callable[[], datetime]) -> Display:
-    """Bars where there is a terminal, unless plain lines were asked for."""
-    return PlainLines(sys.stderr, clock) if plain or not sys.stderr.isatty() else LiveBars()
+def display(*, plain: bool, clock: Callable[[], datetime], stages: Iterable[Stage] = STAGES) -> Display:
+    """Bars where there is a terminal, one for each of these stages, unless plain lines were asked for."""
+    return PlainLines(sys.stderr, clock) if plain or not sys.stderr.isatty() else LiveBars(stages)
 
 
 class PlainLines:
@@ -85,7 +88,7 @@ class PlainLines:
 class LiveBars:
     """One bar per stage, with step, loss, speed and time left; transitions stand above them."""
 
-    def __init__(self) -> None:
+    def __init__(self, stages: Iterable[Stage] = STAGES) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -98,7 +101,7 @@ class LiveBars:
             refresh_per_second=4,
         )
         self._tasks: dict[Stage, TaskID] = {
-            stage: self._bars.add_task(stage, total=100, start=False, text="") for stage in STAGES
+            stage: self._bars.add_task(stage, total=100, start=False, text="") for stage in stages
         }
         self._begun: set[Stage] = set()
         self._bars.start()
@@ -161,40 +164,61 @@ def progress_text(progress: Progress) -> str:
 
 # ---------------------------------------------------------------- results
 
+_OF_ANSWERS = {str(metric) for metric, traits in METRIC_TRAITS.items() if traits.generated}
+
 
 def print_result(status: FineTuneJobStatus, paths: dict[str, str], out: TextIO) -> None:
     """The table of base against tuned, the verdict, the gates, and where everything is."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(file=out, highlight=False, width=None if out.isatty() else 100)
-    evaluation = status.evaluation
-    if evaluation is not None:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name, side in (("metric", "left"), ("base", "right"), ("tuned", "right"), ("difference", "right")):
-            table.add_column(name, justify=side)  # type: ignore[arg-type]  # the words are those of rich
-        table.add_column("95 % interval")
-        for metric, tuned in evaluation.tuned.items():
-            base, delta = evaluation.base.get(metric), evaluation.delta.get(metric)
-            table.add_row(
-                metric,
-                _number(base) if base is not None else "",
-                _number(tuned),
-                f"{delta.value:+.4g}" if delta else "",
-                f"{delta.ci95[0]:+.4g} to {delta.ci95[1]:+.4g}" if delta else "",
-            )
-        console.print(f"Base against tuned on {evaluation.examples:,} held-out examples", markup=False)
-        console.print(table)
-        if evaluation.verdict:
-            console.print(f"Verdict: {evaluation.verdict} ({evaluation.score.metric})", style="bold", markup=False)
-        for gate in evaluation.gates:
-            console.print(f"Gate {'kept' if gate.passed else 'NOT KEPT'}: {gate.reason}", markup=False)
+    if status.evaluation is not None:
+        print_scores(status.evaluation, out)
+    console = _console(out)
+    if status.data is not None and status.data.warnings:
+        findings = f"{status.data.warnings} finding{'s' if status.data.warnings > 1 else ''}"
+        console.print(f"To look at: {findings} about the data, in its report", markup=False)
     if status.message and status.phase and status.phase.terminal:
-        console.print(f"{status.phase}: {status.message}", markup=False, soft_wrap=True)
+        begins = "" if status.message.startswith(f"{status.phase}:") else f"{status.phase}: "
+        console.print(f"{begins}{status.message}", markup=False, soft_wrap=True)
+    if status.phase is Phase.SUSPENDED:
+        console.print("Stopped. The same command again continues where it stopped.", markup=False)
     width = max(map(len, paths), default=0)
     for name, path in paths.items():
         console.print(f"{name:<{width}}  {path}", markup=False, soft_wrap=True)
+
+
+def print_scores(evaluation: EvaluationSummary, out: TextIO, *, width: int | None = None) -> None:
+    """The table of base against tuned, the verdict and the gates; so many columns wide, if the terminal does not say it."""
+    from rich import box
+    from rich.table import Table
+
+    console = _console(out, width)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, side in (("metric", "left"), ("base", "right"), ("tuned", "right"), ("difference", "right")):
+        table.add_column(name, justify=side)  # type: ignore[arg-type]  # the words are those of rich
+    table.add_column("95 % interval")
+    for metric, tuned in evaluation.tuned.items():
+        base, delta = evaluation.base.get(metric), evaluation.delta.get(metric)
+        table.add_row(
+            metric,
+            _number(base) if base is not None else "",
+            _number(tuned),
+            f"{delta.value:+.4g}" if delta else "",
+            f"{delta.ci95[0]:+.4g} to {delta.ci95[1]:+.4g}" if delta else "",
+        )
+    console.print(f"Base against tuned on {evaluation.examples:,} held-out examples", markup=False)
+    console.print(table)
+    written = [metric for metric in evaluation.tuned if metric in _OF_ANSWERS]
+    if written and evaluation.answered is not None and evaluation.answered != evaluation.examples:
+        console.print(f"{', '.join(written)}: on {evaluation.answered:,} of them, which both models answered", markup=False)
+    if evaluation.verdict:
+        console.print(f"Verdict: {evaluation.verdict} ({evaluation.score.metric})", style="bold", markup=False)
+    for gate in evaluation.gates:
+        console.print(f"Gate {'kept' if gate.passed else 'NOT KEPT'}: {gate.reason}", markup=False)
+
+
+def _console(out: TextIO, width: int | None = None) -> Console:
+    from rich.console import Console
+
+    return Console(file=out, highlight=False, width=None if out.isatty() else width or 100)
 
 
 def print_plan(plan: Plan, out: TextIO, *, name: str) -> None:
@@ -208,7 +232,8 @@ def print_plan(plan: Plan, out: TextIO, *, name: str) -> None:
     for column in ("resolved", "value", "because"):
         table.add_column(column)
     for choice in plan.choices:
-        table.add_row(choice.field, str(choice.value), choice.reason)
+        value = ("yes" if choice.value else "no") if isinstance(choice.value, bool) else str(choice.value)
+        table.add_row(choice.field, value, choice.reason)
     console.print(f"Plan of {name}", markup=False)
     console.print(table)
     for line in plan_lines(plan):

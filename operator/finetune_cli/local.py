@@ -7,24 +7,23 @@ run that was killed is continued by running again, and two runs of one workspace
 
 from __future__ import annotations
 
-import os
-import secrets
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
-from finetune_api import meta
 from finetune_api.contract.exit_codes import ExitCode
-from finetune_api.contract.result import StageResult, decode
+from finetune_api.contract.result import StageResult
 from finetune_api.contract.trainer_config import Mounts
 from finetune_api.errors import InvalidSpec
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus, Phase
+from finetune_cli.own_program import OwnProgram, kill_all, own_variables
+from finetune_cli.process import result_in, start_stage
 from finetune_cli.progress_server import ProgressServer
 from finetune_cli.workspace import Workspace
 from finetune_operator.brain.configure import configure
@@ -62,6 +61,7 @@ class LocalRun:
         machine: what there is to run on.
         mounts: directories for pvc:// and configMap://.
         environment: for the stages.
+        folder: the manifest's, in which a training program of the user's is started.
         clock: aware, UTC.
         say: is told what happened, after it was saved.
         show: is shown the status after each look.
@@ -72,6 +72,7 @@ class LocalRun:
     machine: Machine
     mounts: Mounts
     environment: Mapping[str, str]
+    folder: Path
     clock: Callable[[], datetime]
     say: Callable[[Transition], None]
     show: Callable[[FineTuneJobStatus, Plan | None], None]
@@ -101,13 +102,13 @@ class LocalRun:
         finally:
             self._server.close()
             if self._running and self._running.process.poll() is None:
-                self._running.process.kill()
+                self._kill(self._running)
 
     def request_stop(self) -> int:
         """Stop as a suspension would: save, keep, continue later. Asked a second time: at once. Returns how often asked."""
         self._stop_requests += 1  # and no more: a signal may come between any two steps, and the job is written there
         if self._stop_requests > 1 and self._running:
-            self._running.process.kill()
+            self._kill(self._running)
         return self._stop_requests
 
     # ------------------------------------------------------------ observe, decide
@@ -154,7 +155,7 @@ class LocalRun:
                 AttemptState.ENDED,
                 started_at=running.started_at,
                 finished_at=running.finished_at,
-                exit=Exit(code if code >= 0 else 128 - code, result=self._result(name)),
+                exit=Exit(code if code >= 0 else 128 - code, result=self._result(name) or self._own_result(name, code)),
                 progress=self._server.newest(),
                 resumed_from_step=self._server.resumed_from_step(),
             )
@@ -173,8 +174,12 @@ class LocalRun:
         )
 
     def _result(self, name: AttemptName) -> StageResult | None:
-        path = self.workspace.attempt(name.stage, name.number) / "result.json"
-        return decode(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return result_in(self.workspace.attempt(name.stage, name.number))
+
+    def _own_result(self, name: AttemptName, code: int) -> StageResult | None:
+        """What a program of the user's need not say itself: that it did its work."""
+        own = self.job.spec.command is not None and name.stage is Stage.TRAIN
+        return StageResult(stage=name.stage, attempt=name.number) if own and code == 0 else None
 
     # ------------------------------------------------------------ act
 
@@ -183,7 +188,7 @@ class LocalRun:
         self.job = self.job.model_copy(update={"status": status})
         if _without_progress(status) != _without_progress(before):
             self.workspace.save(self.job)
-            for transition in transitions(before, status):
+            for transition in _said_once(transitions(before, status)):
                 self.say(transition)
         self.show(status, self.plan)
 
@@ -194,36 +199,39 @@ class LocalRun:
         assert self.plan is not None
         folder = self.workspace.attempt(name.stage, name.number)
         config = configure(self.job, self.plan, name.stage, name.number, workspace=str(self.workspace.root), mounts=self.mounts)
-        orders = folder / "config.json"
         with self.workspace.writing():
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "result.json").unlink(missing_ok=True)
-            orders.write_text(config.model_dump_json(by_alias=True, exclude_none=True, indent=1), encoding="utf-8")
-            log = (folder / "log.txt").open("ab")
-            reports = self._server.expect(secrets.token_urlsafe(32), folder / "token")
-        environment = {
-            **self.environment,
-            meta.TERMINATION_LOG_VARIABLE: str(folder / "result.json"),
-            "FINETUNE_PARENT_PID": str(os.getpid()),
-            "PYTHONUNBUFFERED": "1",
-            **reports,
-        }
-        if self.plan.topology.device == "cpu":
-            environment["DS_ACCELERATOR"] = "cpu"
-            environment["CUDA_VISIBLE_DEVICES"] = ""
-        command = [sys.executable, "-m", "finetune_trainer", name.stage, "--config", str(orders)]
-        with log:
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                pass_fds=[self.workspace.lock_descriptor],
-                # Ctrl-C reaches the terminal's whole group; the stage must hear of it from us, as SIGTERM.
-                start_new_session=True,
+            process = start_stage(
+                config,
+                folder,
+                environment=self.environment,
+                server=self._server,
+                lock_descriptor=self.workspace.lock_descriptor,
+                on_cpu=self.plan.topology.device == "cpu",
+                own=self._own_program(name),
             )
         self._running = _Running(name, process, self.clock())
+
+    def _own_program(self, name: AttemptName) -> OwnProgram | None:
+        """What trains instead of our trainer, if the manifest says so."""
+        command = self.job.spec.command
+        if command is None or name.stage is not Stage.TRAIN:
+            return None
+        assert self.plan is not None
+        variables = own_variables(
+            self.plan.topology,
+            name.number,
+            orders=self.workspace.attempt(name.stage, name.number) / "config.json",
+            workspace=self.workspace.root,
+            environment=self.environment,
+        )
+        return OwnProgram(command, self.folder, variables)
+
+    def _kill(self, running: _Running) -> None:
+        """At once."""
+        if self.job.spec.command is not None and running.name.stage is Stage.TRAIN:
+            kill_all(running.process)
+        else:
+            running.process.kill()
 
     def _stop(self, name: AttemptName) -> None:
         running = self._running
@@ -234,7 +242,7 @@ class LocalRun:
             running.told_to_stop_at = now
             running.process.send_signal(signal.SIGTERM)
         elif now - running.told_to_stop_at > KILL_AFTER_SECONDS:
-            running.process.kill()
+            self._kill(running)
 
     def _wait(self, decision: Decision) -> None:
         """Sleep until a process ends or the next look is due."""
@@ -245,6 +253,16 @@ class LocalRun:
                 self._running.process.wait(POLL_SECONDS)
         else:
             time.sleep(POLL_SECONDS)
+
+
+def _said_once(found: list[Transition]) -> list[Transition]:
+    """Without the end of the job where the end of the attempt, said right before, holds its words."""
+    ended = [one.message for one in found if one.reason == "AttemptFailed"]
+    return [
+        one
+        for one in found
+        if one.reason != str(Phase.FAILED) or not any(one.message.partition(": ")[2].rstrip(".") in said for said in ended)
+    ]
 
 
 def _without_progress(status: FineTuneJobStatus) -> FineTuneJobStatus:

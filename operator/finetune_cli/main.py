@@ -1,4 +1,4 @@
-"""`finetune`: check, plan, run and look at fine-tuning jobs.
+"""`finetune`: check, plan, run and look at fine-tuning jobs. As `kubectl finetune` it speaks of jobs in a cluster alone.
 
 Exit codes: 0 succeeded (validate: valid), 1 failed (validate: invalid), 2 wrong use, 3 rejected by a gate, 130 stopped.
 """
@@ -10,26 +10,72 @@ import os
 import sys
 from datetime import UTC, datetime
 from importlib import import_module
+from typing import Any
 
 from finetune_api.errors import FinetuneError, InvalidSpec
+from finetune_cli.exit_codes import STOPPED
+from finetune_cli.where import only_clusters
 
-_COMMANDS = ("validate", "plan", "run", "status", "report", "crd")
+_COMMANDS = ("validate", "prepare", "data", "plan", "run", "status", "logs", "report", "crd")
 """In the order in which a person meets them; each is a module of finetune_cli.commands."""
+IN_A_CLUSTER = ("validate", "status", "logs", "report")
+"""What `kubectl finetune` can do."""
+_CODES = "Exit codes: 0 succeeded or valid, 1 failed or invalid, 2 wrong use, 3 rejected by a gate, 130 stopped."
+Verbs = Any
+"""What argparse's add_subparsers gives; its type is private."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="finetune",
-        description="Fine-tune language models from your own data, on this machine or in a cluster.",
-        epilog="Exit codes: 0 succeeded or valid, 1 failed or invalid, 2 wrong use, 3 rejected by a gate, 130 stopped.",
-    )
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    """Entry point of `finetune`; returns the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    # Only the command that is called is imported: validate must answer at once.
-    for name in [given[0]] if given and given[0] in _COMMANDS else _COMMANDS:
-        import_module(f"finetune_cli.commands.{name}").add(subparsers)
+    parser, _ = _parser(
+        "finetune", "Fine-tune language models from your own data, on this machine or in a cluster.", _called(given, _COMMANDS)
+    )
+    return _run(parser, given, plugin=False)
+
+
+def kubectl_plugin(arguments: list[str] | None = None) -> int:
+    """Entry point of `kubectl finetune`: kubectl runs the program kubectl-finetune with what stands behind the name."""
+    given = sys.argv[1:] if arguments is None else arguments
+    parser, _ = plugin_parser(_called(given, IN_A_CLUSTER))
+    return _run(parser, given, plugin=True)
+
+
+def plugin_parser(commands: tuple[str, ...]) -> tuple[argparse.ArgumentParser, Verbs]:
+    """The parser of `kubectl finetune` and its verbs."""
+    parser, verbs = _parser("kubectl finetune", "Check FineTuneJobs of a cluster and look at them.", commands)
+    for verb in verbs.choices.values():
+        only_clusters(verb)
+    return parser, verbs
+
+
+class _Version(argparse.Action):
+    """Looks the version up only where it is asked for: that takes longer than all else that validate does."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"{parser.prog} {version('finetune-operator')}\n")
+        parser.exit()
+
+
+def _called(given: list[str], commands: tuple[str, ...]) -> tuple[str, ...]:
+    """Only the command that is called is imported: validate must answer at once."""
+    return (given[0],) if given and given[0] in commands else commands
+
+
+def _parser(program: str, description: str, commands: tuple[str, ...]) -> tuple[argparse.ArgumentParser, Verbs]:
+    parser = argparse.ArgumentParser(prog=program, description=description, epilog=_CODES)
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    verbs = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in commands:
+        import_module(f"finetune_cli.commands.{name}").add(verbs)
+    return parser, verbs
+
+
+def _run(parser: argparse.ArgumentParser, given: list[str], *, plugin: bool) -> int:
     parsed = parser.parse_args(given)
+    parsed.plugin = plugin
     parsed.environment = dict(os.environ)
     parsed.clock = lambda: datetime.now(UTC)
     try:
@@ -42,6 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     except FinetuneError as error:
         sys.stderr.write(f"finetune: {error}\n")
         return 2
+    except KeyboardInterrupt:
+        return STOPPED
     except BrokenPipeError:
         # Whoever read our output has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -21,6 +21,7 @@ from yaml.constructor import ConstructorError
 
 from finetune_api import meta
 from finetune_api.errors import InvalidSpec, Problem, UserError
+from finetune_api.uris import file_path, file_uri
 from finetune_api.v1alpha1.job import FineTuneJob
 
 _TRUE = {"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"}
@@ -234,23 +235,26 @@ def localized(job: FineTuneJob, manifest: Manifest) -> FineTuneJob:
 
     Raises: InvalidSpec for what only a cluster can do.
     """
-    problems = [
-        Problem(f"spec.{name}", "runs in a cluster only; leave it out for a local run")
-        for name, value in (("command", job.spec.command), ("image", job.spec.image))
-        if value is not None
-    ]
-    if problems:
-        raise InvalidSpec(problems)
+    if job.spec.image is not None and job.spec.command is None:
+        raise InvalidSpec([Problem("spec.image", "runs in a cluster only; leave it out for a local run")])
 
     def absolute(uri: str) -> str:
-        path = uri.removeprefix("file://")
-        return uri if path == uri or path.startswith("/") else f"file://{(manifest.folder / path).resolve()}"
+        path = file_path(uri)
+        return uri if path is None or path.startswith("/") else file_uri((manifest.folder / path).resolve())
 
     spec = job.spec
     suites = tuple(suite.model_copy(update={"uri": absolute(suite.uri)}) for suite in spec.evaluation.suites)
+    anonymize = spec.preparation.anonymize
+    detectors = tuple(detector.model_copy(update={"uri": absolute(detector.uri)}) for detector in anonymize.detectors)
+    anonymize = anonymize.model_copy(update={"detectors": detectors})
+    preparation = spec.preparation.model_copy(update={"anonymize": anonymize})
+    if (reference := preparation.weighting.reference) is not None:
+        there = reference.model_copy(update={"uri": absolute(reference.uri)})
+        preparation = preparation.model_copy(update={"weighting": preparation.weighting.referring_to(there)})
     update = {
         "model": spec.model.model_copy(update={"uri": absolute(spec.model.uri)}),
         "datasets": tuple(dataset.model_copy(update={"uri": absolute(dataset.uri)}) for dataset in spec.datasets),
+        "preparation": preparation,
         "evaluation": spec.evaluation.model_copy(update={"suites": suites}),
         "output": spec.output.model_copy(update={"uri": absolute(spec.output.uri)}),
     }

@@ -106,7 +106,7 @@ def take_up(job: FineTuneJob, workspace: Workspace) -> FineTuneJob:
     if changed:
         raise UserError(
             f"the workspace {workspace.root} holds another job: {changed} differs",
-            hint="A changed job is a new job: name another --workspace, or say --fresh to begin anew.",
+            hint="A changed job is a new job: name another --workspace, or begin anew with finetune run --fresh.",
         )
     status = old.status
     if status.phase is Phase.FAILED:
@@ -119,6 +119,33 @@ def take_up(job: FineTuneJob, workspace: Workspace) -> FineTuneJob:
             attempts=tuple(_settled(attempt) for attempt in status.attempts),
         )
     return job.model_copy(update={"status": status})
+
+
+def with_known_facts(job: FineTuneJob, workspace: Workspace) -> tuple[FineTuneJob, str | None]:
+    """The job with what prepare found in a workspace, if it is of use to it; for plans, which change nothing.
+
+    Whoever changes the epochs wants to see the steps at once, and the data is the same.
+
+    Returns: the job, and a note where the workspace holds another one.
+    """
+    old = workspace.load()
+    if old is None:
+        return job, None
+    before, now = _frozen_part(old), _frozen_part(job)
+    changed = _first_difference(before, now, "spec")
+    if changed is None:
+        return take_up(job, workspace), None
+    other_data = _first_difference(_of_data(before), _of_data(now), "spec")
+    if other_data is not None or old.status.facts is None:
+        return job, f"{workspace.root} holds another job ({other_data or changed} differs), so its data is not counted here."
+    note = f"{workspace.root} holds another job ({changed} differs); its data is the same and was counted here."
+    return job.model_copy(update={"status": FineTuneJobStatus(facts=old.status.facts)}), note
+
+
+def _of_data(spec: dict[str, Any]) -> dict[str, Any]:
+    """What decides what prepare finds."""
+    kept = {name: spec.get(name) for name in ("task", "model", "datasets", "preparation")}
+    return {**kept, "evaluation": {"suites": spec["evaluation"].get("suites")}}
 
 
 def _settled(attempt: Attempt) -> Attempt:
@@ -154,7 +181,8 @@ def forget(workspace: Path) -> None:
 
     Raises: UserError if the directory is not a workspace.
     """
-    if not (workspace / "job.json").is_file() and any(path.name != "lock" for path in workspace.iterdir()):
+    ours = [workspace / "job.json", workspace / "attempts" / "prepare-1" / "config.json"]  # the latter of `finetune prepare`
+    if not any(path.is_file() for path in ours) and any(path.name != "lock" for path in workspace.iterdir()):
         raise UserError(f"{workspace} is not a workspace of a job, so --fresh does not empty it")
     for path in workspace.iterdir():
         if path.name != "lock":

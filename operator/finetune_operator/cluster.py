@@ -17,7 +17,7 @@ import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
-from finetune_api.errors import ClusterError, Conflict, NotFound, Refused, Taken
+from finetune_api.errors import ClusterError, Conflict, NotFound, Problem, Refused, Taken
 from finetune_operator.kinds import EVENT, FINE_TUNE_JOB, TOKEN_REVIEW, Kind, Manifest, Ref, owner_uid, ref_of
 
 FIELD_MANAGER = "finetune-operator"
@@ -86,6 +86,10 @@ class KubernetesCluster:
         """Read all that carry these labels, as they are now: a cached answer could bring a finished step back."""
         selector = ",".join(f"{name}={value}" for name, value in labels.items())
         return await self._list(kind, namespace, (("labelSelector", selector),))
+
+    async def lists(self, kind: Kind, namespace: str) -> None:
+        """Whether these may be listed here, tried out. Raises: Refused, NotFound."""
+        await self._call("list", kind, kind.path(namespace), None, (("limit", "1"),))
 
     async def events_about(self, namespace: str, uid: str) -> list[Manifest]:
         """The Events about one object."""
@@ -203,29 +207,55 @@ class KubernetesCluster:
         await self._limiter.wait()
         if verb not in ("get", "list") and not asks and not self._may_write():
             raise ClusterError("leadership was lost; nothing was written", reason="NotLeader")
-        request = await self._client.param_serialize(
-            _METHODS[verb],
-            path,
-            query_params=list(query),
-            # Always named: a PATCH without a type becomes a strategic merge patch, which custom resources answer with 415.
-            header_params={"Accept": _JSON, "Content-Type": content},
-            body=body,
-            auth_settings=["BearerToken"],  # without it no token is sent
-        )
         try:
-            response = await self._client.call_api(*request, _request_timeout=self._timeout)
-            text = await response.read()  # type: ignore[no-untyped-call]
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            self._count(verb, kind.plural, 0)
-            raise ClusterError(f"the API server did not answer: {type(error).__name__}", reason=type(error).__name__) from error
-        self._count(verb, kind.plural, response.status)
-        answer = _parsed(text)
-        if response.status < 300:
-            return answer
-        raise _error(response.status, answer, response.headers.get("Retry-After"))
+            status, answer = await exchange(
+                self._client, _METHODS[verb], path, body, query, content=content, limit=self._timeout
+            )
+        except ClusterError as error:
+            self._count(verb, kind.plural, error.status)
+            raise
+        self._count(verb, kind.plural, status)
+        return answer
 
 
 _METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "apply": "PATCH", "delete": "DELETE"}
+
+
+async def exchange(
+    client: ApiClient,
+    method: str,
+    path: str,
+    body: Any = None,
+    query: Query = (),
+    *,
+    content: str = _JSON,
+    accept: str = _JSON,
+    limit: aiohttp.ClientTimeout,
+) -> tuple[int, Manifest]:
+    """One request and its answer: the HTTP status, below 300, and the object.
+
+    Args:
+        content, accept: media types of the body and of the answer.
+    Raises: ClusterError for every other answer, and for none.
+    """
+    request = await client.param_serialize(
+        method,
+        path,
+        query_params=list(query),
+        # Always named: a PATCH without a type becomes a strategic merge patch, which custom resources answer with 415.
+        header_params={"Accept": accept, "Content-Type": content},
+        body=body,
+        auth_settings=["BearerToken"],  # without it no token is sent
+    )
+    try:
+        response = await client.call_api(*request, _request_timeout=limit)
+        text = await response.read()  # type: ignore[no-untyped-call]
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise ClusterError(f"the API server did not answer: {type(error).__name__}", reason=type(error).__name__) from error
+    answer = _parsed(text)
+    if response.status < 300:
+        return response.status, answer
+    raise refusal(response.status, answer, response.headers.get("Retry-After"))
 
 
 def _path(ref: Ref, subresource: str | None = None) -> str:
@@ -240,7 +270,7 @@ def _parsed(text: bytes) -> Manifest:
     return answer if isinstance(answer, dict) else {}
 
 
-def _error(status: int, answer: Manifest, retry_after: str | None) -> ClusterError:
+def refusal(status: int, answer: Manifest, retry_after: str | None) -> ClusterError:
     """The error that an answer means. Its message is Kubernetes' own; the request and its headers stay out of it."""
     reason, message = str(answer.get("reason") or "Unknown"), str(answer.get("message") or f"HTTP {status}")[:1000]
     after = retry_after or (answer.get("details") or {}).get("retryAfterSeconds")
@@ -248,8 +278,12 @@ def _error(status: int, answer: Manifest, retry_after: str | None) -> ClusterErr
         seconds = float(after) if after else None
     except ValueError:  # a date
         seconds = None
+    causes = [
+        Problem(str(cause.get("field") or ""), str(cause.get("message") or ""))
+        for cause in (answer.get("details") or {}).get("causes") or ()
+    ]
     known: dict[int, type[ClusterError]] = {404: NotFound, 409: Conflict, 400: Refused, 403: Refused, 422: Refused}
-    return known.get(status, ClusterError)(message, status=status, reason=reason, retry_after=seconds)
+    return known.get(status, ClusterError)(message, status=status, reason=reason, retry_after=seconds, causes=causes)
 
 
 async def connect(kubeconfig: Path | None) -> ApiClient:

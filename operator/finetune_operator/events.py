@@ -11,7 +11,13 @@ from finetune_operator.kinds import OUR_EVENT, Manifest
 
 
 def event_of(raw: Manifest, transition: Transition, number: int, reporter: tuple[str, str], now: datetime) -> Manifest:
-    """The Event of a transition. Its name follows from what it says, so that saying it twice is saying it once."""
+    """The Event of a transition. Its name follows from what it says, so that saying it twice is saying it once.
+
+    Args:
+        raw: the job in which the transition was written.
+        number: of the transition among those of this write.
+        reporter: controller and instance.
+    """
     metadata = raw["metadata"]
     said = f"{metadata['uid']} {metadata['resourceVersion']} {number} {transition.reason}"
     regarding = {

@@ -15,11 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from finetune_api.errors import ClusterError, NotFound
+from finetune_api.errors import ClusterError, Conflict, NotFound
 from finetune_operator.kinds import LEASE, Manifest, Ref
-
-_RELEASE_SECONDS = 2.0
-"""An outage must not delay the end of the process."""
 
 
 class LeaseLost(Exception):
@@ -48,6 +45,7 @@ class Lease:
         monotonic: seconds that only rise.
         wall: aware, UTC; for people who read the record.
         jitter: a factor around 1.
+        report: is told why the lease cannot be read or written. That somebody was faster is ordinary.
     """
 
     store: Store
@@ -56,9 +54,12 @@ class Lease:
     monotonic: Callable[[], float]
     wall: Callable[[], datetime]
     jitter: Callable[[], float]
+    report: Callable[[ClusterError], None] = lambda error: None
     duration_seconds: int = 15
     renew_seconds: float = 10.0
     retry_seconds: float = 2.0
+    release_seconds: float = 2.0
+    """Longest time of a release that helps nobody any more: an outage must not delay the end of the process."""
     _seen: tuple[str, str] = field(default=("", ""), init=False)
     _seen_at: float = field(default=float("-inf"), init=False)
     _renewed_at: float = field(default=float("-inf"), init=False)
@@ -84,10 +85,15 @@ class Lease:
                 raise LeaseLost(f"no renewal within {self.renew_seconds:.0f} s") from None
 
     async def release(self) -> None:
-        """Let the next one start at once instead of after `duration_seconds`."""
+        """Let the next one start at once instead of after `duration_seconds`.
+
+        Tried for as long as our claim keeps the others waiting: a fixed time passes unused on a machine that is busy with
+        something else, and then they wait for nothing.
+        """
+        held_seconds = self._renewed_at + self.duration_seconds - self.monotonic()
         self._renewed_at = float("-inf")  # first, so that nothing is written any more
         with suppress(TimeoutError):
-            async with asyncio.timeout(_RELEASE_SECONDS):
+            async with asyncio.timeout(max(self.release_seconds, held_seconds)):
                 while not await self._released():  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
 
@@ -106,7 +112,10 @@ class Lease:
         begun = self.monotonic()  # before the request: the server may have written at once and answered late
         try:
             won = await self._step()
-        except ClusterError:  # somebody was faster, or no answer: next round
+        except Conflict:  # somebody was faster: next round
+            return False
+        except ClusterError as error:
+            self.report(error)
             return False
         if won:
             self._renewed_at = begun

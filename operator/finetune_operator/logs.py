@@ -12,6 +12,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from aiohttp.http import HttpProcessingError
+
 from finetune_operator.brain.transitions import Transition
 from finetune_operator.queue import Key
 
@@ -41,10 +43,16 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, str | int | float | bool)
 
 
+def is_ours(record: logging.LogRecord) -> bool:
+    """Whether a server's error is of our making. What is no HTTP is counted and not told: aiohttp would tell what was sent."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
 def log_as_json(level: str, stream: TextIO = sys.stdout) -> None:
     """Send everything that this process logs to the stream, as JSON lines."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
+    handler.addFilter(is_ours)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # kopf says of every event that it was handled, aiohttp of every request; both are nothing that happened.
     for name in ("kopf.objects", "aiohttp.access"):

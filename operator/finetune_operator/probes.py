@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from finetune_operator.listening import listen
 from finetune_operator.metrics import CONTENT_TYPE, Metrics
 
 Check = Callable[[], str | None]
@@ -36,7 +37,7 @@ class ProbeServer:
         app.router.add_get("/metrics", self._scrape)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
+        site = web.SockSite(self._runner, listen(host, port))
         await site.start()
         bound: int = self._runner.addresses[0][1]
         return bound

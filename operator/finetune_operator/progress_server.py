@@ -1,14 +1,17 @@
 """Trainers report here: Kubeflow Trainer's protocol (KEP-2779), which transformers speaks by itself, over TLS.
 
 Everything in the cluster may connect, so everything is bounded: connections in all and per address, their life, the body,
-the reports of one job. Who reports is settled before the body is read. What is refused is counted and costs the others
-nothing; a report that is lost costs nothing either, for the next one says it all.
+the reports of one job. Who comes too often is turned away before TLS costs anything, whoever says nothing makes room for
+others, and who reports is settled before the body is read. What is refused is counted and costs the others nothing; a
+report that is lost costs nothing either, for the next one says it all.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+from asyncio import sslproto
 from collections import Counter
 from collections.abc import Callable
 
@@ -18,12 +21,15 @@ from pydantic import ValidationError
 from finetune_api import meta
 from finetune_api.contract.progress import MAX_BODY_BYTES, ProgressReport
 from finetune_api.errors import ClusterError
+from finetune_operator.listening import listen
 from finetune_operator.membership import Members, NotAMember, NotAuthenticated
 from finetune_operator.queue import Key
 from finetune_operator.reports import Reports
 
 _BODY_SECONDS = 5.0
 _HANDSHAKE_SECONDS = 5.0
+_BREATH_SECONDS = 0.1
+"""After a connection that could not be taken, for want of file descriptors say."""
 _KEPT_JOBS = 20_000
 
 
@@ -56,37 +62,74 @@ class ProgressServer:
         self._doorman = _Doorman(*connections, connection_seconds, count_refused)
         self._rate = _RatePerJob(per_second, burst)
         self._runner: web.AppRunner | None = None
-        self._listener: asyncio.Server | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._greeting: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext) -> int:
         """Listen; returns the port."""
+        # One TLS record. asyncio sets 256 KiB aside for each connection: a thousand trainers took 360 MB.
+        sslproto.SSLProtocol.max_size = 16 * 1024
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_post(meta.PROGRESS_PATH, self._answer)
+        app.router.add_route("*", "/{path:.*}", self._answer_elsewhere)
         self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=5, shutdown_timeout=1)
         await self._runner.setup()
-        server = self._runner.server
-        assert server is not None
-        self._listener = await asyncio.get_running_loop().create_server(
-            lambda: _Guarded(server(), self._doorman),
-            host,
-            port,
-            ssl=tls,
-            ssl_handshake_timeout=_HANDSHAKE_SECONDS,
-            backlog=1024,
-        )
-        bound: int = self._listener.sockets[0].getsockname()[1]
+        listener = listen(host, port, backlog=1024)
+        listener.setblocking(False)
+        self._accepting = asyncio.create_task(self._accept(listener, tls))
+        bound: int = listener.getsockname()[1]
         return bound
 
     async def stop(self) -> None:
         """Stop listening; reports that are being read are taken."""
-        if self._listener:
-            self._listener.close()
+        for task in (self._accepting, *self._greeting):
+            if task:
+                task.cancel()
         if self._runner:
             await self._runner.cleanup()
 
+    async def _accept(self, listener: socket.socket, tls: ssl.SSLContext) -> None:
+        """Let connections in one by one: asyncio's own server would shake hands with everybody first."""
+        loop = asyncio.get_running_loop()
+        with listener:
+            while True:
+                try:
+                    connection, peer = await loop.sock_accept(listener)
+                except OSError:
+                    await asyncio.sleep(_BREATH_SECONDS)
+                    continue
+                refusal = self._doorman.enter(str(peer[0]))
+                if refusal:
+                    self._doorman.refused(refusal)
+                    connection.close()
+                    continue
+                assert self._runner is not None
+                assert self._runner.server is not None
+                guarded = _Guarded(self._runner.server(), self._doorman, str(peer[0]))
+                guarded.greeting = asyncio.create_task(self._greet(guarded, connection, tls))
+                self._greeting.add(guarded.greeting)
+                guarded.greeting.add_done_callback(self._greeting.discard)
+
+    async def _greet(self, guarded: _Guarded, connection: socket.socket, tls: ssl.SSLContext) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: guarded, connection, ssl=tls, ssl_handshake_timeout=_HANDSHAKE_SECONDS
+            )
+        except OSError:  # also what TLS and its time limit raise
+            self._doorman.refused("no_tls")
+        finally:
+            if not guarded.was_let_in:
+                guarded.leave()
+
+    async def _answer_elsewhere(self, request: web.Request) -> web.Response:
+        return self._say(request, 404, "not_found")
+
     async def _answer(self, request: web.Request) -> web.Response:
-        status, result, retry_after = await self._take(request)
+        return self._say(request, *await self._take(request))
+
+    def _say(self, request: web.Request, status: int, result: str, retry_after: int = 0) -> web.Response:
         self._count(result)
+        self._doorman.silent.pop(request.protocol, None)
         headers = {"Retry-After": str(retry_after)} if retry_after else {}
         if status != 200:
             headers["Connection"] = "close"  # the body may be unread
@@ -149,17 +192,26 @@ class _Doorman:
     def __init__(self, most: int, most_per_address: int, seconds: float, refused: Callable[[str], None]) -> None:
         self._most, self._most_per_address, self.seconds, self.refused = most, most_per_address, seconds, refused
         self._open: Counter[str] = Counter()
+        self.silent: dict[asyncio.Protocol, _Guarded] = {}
+        """Connections from which no request was understood so far, by aiohttp's protocol, those that came first first."""
 
     def enter(self, address: str) -> str | None:
-        """Let a connection in, or say why not."""
-        if self._open.total() >= self._most:
-            return "too_many"
+        """Let a connection in, or say why not.
+
+        Where all places are taken, whoever has said nothing for longest makes room: a trainer has said all it has to within
+        milliseconds, and many pods that only hold connections would keep every trainer out.
+        """
         if self._open[address] >= self._most_per_address:
             return "too_many_of_one"
+        if self._open.total() >= self._most:
+            if not self.silent:
+                return "too_many"
+            next(iter(self.silent.values())).cut("made_room")
         self._open[address] += 1
         return None
 
     def leave(self, address: str) -> None:
+        """It is gone."""
         self._open[address] -= 1
         if self._open[address] <= 0:
             del self._open[address]
@@ -168,48 +220,58 @@ class _Doorman:
 class _Guarded(asyncio.Protocol):
     """aiohttp's protocol behind the doorman: aiohttp limits neither the number of connections nor their life."""
 
-    def __init__(self, inner: asyncio.Protocol, doorman: _Doorman) -> None:
-        self._inner, self._doorman = inner, doorman
-        self._address: str | None = None
+    def __init__(self, inner: asyncio.Protocol, doorman: _Doorman, address: str) -> None:
+        self._inner, self._doorman, self._address = inner, doorman, address
         self._end: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport | None = None
+        self._left = False
+        self.greeting: asyncio.Task[None] | None = None
+        """Shakes hands; has ended well when this protocol is told of its connection."""
+        doorman.silent[inner] = self
+
+    @property
+    def was_let_in(self) -> bool:
+        """Whether TLS is there; from then on this protocol is told of the connection's end."""
+        return self._transport is not None
+
+    def cut(self, reason: str) -> None:
+        """End the connection, whatever state it is in."""
+        self._doorman.refused(reason)
+        self.leave()
+        if self._transport is not None:
+            self._transport.abort()
+        elif self.greeting is not None:
+            self.greeting.cancel()
+
+    def leave(self) -> None:
+        """Its place is free; a second time changes nothing."""
+        if not self._left:
+            self._left = True
+            self._doorman.silent.pop(self._inner, None)
+            self._doorman.leave(self._address)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        peer = transport.get_extra_info("peername")
-        address = str(peer[0]) if peer else ""
-        refusal = self._doorman.enter(address)
-        if refusal:
-            self._doorman.refused(refusal)
-            transport.abort()
-            return
-        self._address = address
-        self._end = asyncio.get_running_loop().call_later(self._doorman.seconds, self._too_long, transport)
+        self._transport = transport
+        self._end = asyncio.get_running_loop().call_later(self._doorman.seconds, self.cut, "too_long")
         self._inner.connection_made(transport)
 
-    def _too_long(self, transport: asyncio.Transport) -> None:
-        self._doorman.refused("too_long")
-        transport.abort()
-
     def data_received(self, data: bytes) -> None:
-        if self._address is not None:
-            self._inner.data_received(data)
+        self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
-        return self._inner.eof_received() if self._address is not None else None
+        return self._inner.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._address is None:
-            return
         if self._end:
             self._end.cancel()
-        self._doorman.leave(self._address)
+        if self._inner in self._doorman.silent:
+            self._doorman.refused("no_request")
+        self.leave()
         self._inner.connection_lost(exc)
-        self._address = None
 
     def pause_writing(self) -> None:
-        if self._address is not None:
-            self._inner.pause_writing()
+        self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        if self._address is not None:
-            self._inner.resume_writing()
+        self._inner.resume_writing()

@@ -53,15 +53,20 @@ class WorkQueue:
         self._arrived = asyncio.Event()
         self._closed = False
 
-    def add(self, key: Key, *, urgent: bool = False) -> None:
+    def add(self, key: Key, *, urgent: bool = False, within: float = 0.0) -> None:
         """Something changed: look at it as soon as a worker is free.
 
         Args:
             urgent: a person changed the job, so that what failed before may well work now: its back-off ends.
+            within: seconds that it may wait, so that what else changes in this time costs no look of its own.
         """
         if urgent:
             self._failures.pop(key, None)
         if key in self._failures and key in self._later:
+            return
+        if within > 0:
+            if key not in self._due:
+                self.add_after(key, within)
             return
         self._forget_timer(key)
         self._put(key)

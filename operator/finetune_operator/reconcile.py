@@ -9,6 +9,7 @@ Events are posted last and never hold anything up; what could not be said is kep
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -18,7 +19,7 @@ from finetune_api.errors import ClusterError, Conflict, InvalidSpec, NotFound, R
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.status import FineTuneJobStatus
 from finetune_operator.brain.decide import AttemptName, Decision, decide, refuse
-from finetune_operator.brain.observation import AttemptSeen, AttemptState, Observation
+from finetune_operator.brain.observation import AttemptSeen, Observation
 from finetune_operator.brain.plan import Plan, plan
 from finetune_operator.brain.stages import Stage
 from finetune_operator.brain.transitions import Transition, transitions
@@ -27,6 +28,7 @@ from finetune_operator.events import event_of
 from finetune_operator.kinds import CHILD_JOB, FINE_TUNE_JOB, POD, Kind, Manifest, Ref, owner_uid, ref_of
 from finetune_operator.observe import observe
 from finetune_operator.queue import Key
+from finetune_operator.refusals import meaning, waiting_since
 from finetune_operator.render import RenderSettings, child_name, render
 from finetune_operator.render.check import check
 from finetune_operator.stored import changes, unread
@@ -71,16 +73,18 @@ class Reconciler:
     Args:
         settings: of the installation, for what is rendered.
         clock: aware, UTC.
-        before_start: makes a namespace ready for pods of ours; called before children are created there.
+        make_ready: makes a namespace ready for pods of ours; called before children are created there and while they are there.
         announce: is told every transition once it is true, for log and metrics.
+        gone: is told of each job that does not exist any more.
         reporter: who posts Events: the operator's name and that of this replica.
     """
 
     cluster: Cluster
     settings: RenderSettings
     clock: Callable[[], datetime]
-    before_start: Callable[[str], Awaitable[None]]
+    make_ready: Callable[[str], Awaitable[None]]
     announce: Callable[[Key, Transition], None]
+    gone: Callable[[Key], None] = lambda key: None
     reporter: tuple[str, str] = ("finetune.dev/operator", "finetune-operator")
     _unsaid: dict[Key, list[Manifest]] = field(default_factory=dict)
     """Events whose transition is true and which are not posted yet."""
@@ -88,6 +92,8 @@ class Reconciler:
     """The last status whose transitions were told, where the answer to the next write was lost."""
     _refused: dict[Key, AttemptSeen] = field(default_factory=dict)
     """Attempts that the API server does not let us create, since when and why. No object can tell."""
+    _uids: dict[Key, str] = field(default_factory=dict)
+    """Of which job the above is remembered: one may be replaced by another of its name between two looks."""
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """Take one job as far as it goes now.
@@ -100,9 +106,21 @@ class Reconciler:
             raw = await self.cluster.get(ref)
         except NotFound:
             self._forget(key)
+            self.gone(key)
             return None
         if raw["metadata"].get("deletionTimestamp"):
             return None  # its children go with it, by their owner references
+        if self._uids.get(key, raw["metadata"]["uid"]) != raw["metadata"]["uid"]:
+            self._forget(key)
+        self._uids[key] = raw["metadata"]["uid"]
+        try:
+            return await self._walk(key, raw)
+        finally:
+            if not any(key in memory for memory in (self._unsaid, self._unsure, self._refused)):
+                del self._uids[key]
+
+    async def _walk(self, key: Key, raw: Manifest) -> timedelta | None:
+        """From what the API server says of a job to what comes next, carried out."""
         job, problems = unread(raw)
         now = self.clock()
         if key in self._unsure:  # did the last write reach the server after all?
@@ -120,6 +138,7 @@ class Reconciler:
                 decision = await self._start(key, raw, job, planned, decision, seen, now)
             elif not decision.start:
                 self._refused.pop(key, None)
+                await self._keep_ready(key, decision)
         finally:
             await self._post(key)
         return await self._next(key, job, decision, now, asked_again=bool(doubtful))
@@ -224,18 +243,16 @@ class Reconciler:
         """Create an attempt's children. What the server will not have is seen as an attempt that waits, with its words."""
         assert decision.start is not None
         try:
-            await self.before_start(key.namespace)
+            await self.make_ready(key.namespace)
             for manifest in render(job, planned, decision.start, self.settings):
                 await self.cluster.create(manifest)
-        except (Taken, Refused) as error:
-            held = self._refused.get(key)
-            since = held.waiting_since if held and (held.stage, held.number) == _pair(decision.start) else now
-            self._refused[key] = AttemptSeen(
-                *_pair(decision.start),
-                AttemptState.BLOCKED,
-                waiting_since=_since(error, job, since or now),
-                waits_for=str(error),
-            )
+        except ClusterError as error:
+            state = meaning(error)
+            if state is None:
+                raise
+            held, same = self._refused.get(key), (*_pair(decision.start), state)
+            since = held.waiting_since if held and (held.stage, held.number, held.state) == same else now
+            self._refused[key] = AttemptSeen(*same, waiting_since=waiting_since(error, job, since or now), waits_for=str(error))
             seen = Observation((*seen.attempts, self._refused[key]))
             decision = decide(job, planned, seen, now)
             await self._write(key, raw, job, decision.status, now)
@@ -243,6 +260,12 @@ class Reconciler:
             return Decision(decision.status, requeue_after=again)
         self._refused.pop(key, None)
         return decision
+
+    async def _keep_ready(self, key: Key, decision: Decision) -> None:
+        """Whom pods trust may change while they run, and a training that cannot report would be taken for one that hangs."""
+        if any(attempt.finished_at is None for attempt in decision.status.attempts):
+            with suppress(ClusterError):  # the next start tells of it, the next look tries again
+                await self.make_ready(key.namespace)
 
     # ------------------------------------------------------------ when to look again
 
@@ -272,18 +295,12 @@ class Reconciler:
         return None
 
     def _forget(self, key: Key) -> None:
-        for memory in (self._unsaid, self._unsure, self._refused):
+        for memory in (self._unsaid, self._unsure, self._refused, self._uids):
             memory.pop(key, None)
 
 
 def _pair(name: AttemptName) -> tuple[Stage, int]:
     return name.stage, name.number
-
-
-def _since(error: ClusterError, job: FineTuneJob, first: datetime) -> datetime:
-    """Since when the startup deadline runs: what is not valid will never be, so its time is over at once."""
-    invalid = isinstance(error, Refused) and error.status != 403
-    return first - timedelta(seconds=job.spec.run_policy.startup_deadline_seconds) if invalid else first
 
 
 def _labels(child: Manifest) -> dict[str, str]:

@@ -26,6 +26,9 @@ from finetune_operator.queue import Key
 _STEPS_FOR_A_RATE = 5
 """So many steps must lie between two reports before a rate is computed from them."""
 
+_AT_ONCE = 16
+"""Writes in flight: one after the other they would wait for each answer, and a second's budget would take several."""
+
 _FORGOTTEN_SECONDS = 3600.0
 """A job of which so long nothing was heard has ended, on another replica perhaps."""
 
@@ -81,7 +84,7 @@ class Reports:
         wall: Callable[[], datetime],
         count: Callable[[str], None] = lambda result: None,
         every_seconds: float = 5.0,
-        per_second: int = 20,
+        per_second: int = 200,
     ) -> None:
         self._cluster, self._monotonic, self._wall, self._count = cluster, monotonic, wall, count
         self._every, self._per_second = every_seconds, per_second
@@ -133,10 +136,16 @@ class Reports:
         for key in [key for key, entry in self._entries.items() if now - entry.due_at > _FORGOTTEN_SECONDS]:
             self.forget(key)
         due = [(e.due_at, key) for key, e in self._entries.items() if e.newest != e.written and e.due_at <= now]
-        for _, key in sorted(due)[: self._per_second]:
+        gate = asyncio.Semaphore(_AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for _, key in sorted(due)[: self._per_second]:
+                group.create_task(self._flush_one(key, now, gate))
+
+    async def _flush_one(self, key: Key, now: float, gate: asyncio.Semaphore) -> None:
+        async with gate:
             entry = self._entries.get(key)
             if entry is None:
-                continue
+                return
             entry.due_at = now + self._every
             try:
                 result = await self._write(key, entry)

@@ -96,10 +96,12 @@ class Settings(BaseModel):
     """Jobs that are looked at at the same time."""
     api_calls_per_second: Annotated[float, Field(gt=0)] = 500.0
     """Most calls to the API server for reconciling, in the mean; twice that in a burst."""
-    progress_writes_per_second: Annotated[int, Field(ge=1)] = 20
-    """Most writes of status.progress over all jobs."""
+    progress_writes_per_second: Annotated[int, Field(ge=1)] = 200
+    """Most writes of status.progress over all jobs: a thousand jobs, each every five seconds."""
     progress_seconds: Annotated[float, Field(gt=0)] = 5.0
     """Least time between two writes of one job's progress."""
+    metrics_jobs: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Most jobs with metrics of their own, named in labels; 0: none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
     kubeconfig: Path | None = None

@@ -41,7 +41,10 @@ def changes(before: FineTuneJobStatus, after: FineTuneJobStatus) -> Manifest:
 
     Progress has a writer of its own: here it is left alone or, when an attempt begins or ends, taken away.
     """
-    patch = _difference(_stored(before), _stored(after))
+    stored = _stored(before)
+    if before.start_time is None:  # nothing was written yet: the zeros of the counters are news, and a column of kubectl get
+        stored.pop("restarts", None)
+    patch = _difference(stored, _stored(after))
     if before.progress is not None and after.progress is None:
         patch["progress"] = None
     return patch

@@ -2,7 +2,8 @@
 
 All replicas share one authority, whose key lies in a Secret of the operator's own namespace; each replica makes its own
 short-lived certificate in memory. Pods trust the authorities that stand in a ConfigMap of their namespace. A successor
-stands there for a quarter of the authority's life before it signs anything, so no pod ever meets a signer it does not know.
+stands there for a quarter of the authority's life before it signs anything, and the one before it until it expires, for another
+replica may learn of the change an hour later: so no pod ever meets a signer it does not know.
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ class Pair:
         """The certificate."""
         return x509.load_pem_x509_certificate(self.certificate.encode())
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the key is the certificate's. Raises: ValueError if one of them is none."""
+        key = serialization.load_pem_private_key(self.key.encode(), None)
+        return isinstance(key, ec.EllipticCurvePrivateKey) and key.public_key() == self.parsed.public_key()
+
     def share_left(self, now: datetime) -> float:
         """How much of its life is left, 1 to 0."""
         certificate = self.parsed
@@ -56,15 +63,16 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Who signs, and who will."""
+    """Who signs, who will, and the certificate of who did."""
 
     current: Pair
     successor: Pair | None = None
+    former: str | None = None
 
     @property
     def trusted(self) -> str:
         """What pods trust, as PEM."""
-        return self.current.certificate + (self.successor.certificate if self.successor else "")
+        return self.current.certificate + (self.successor.certificate if self.successor else "") + (self.former or "")
 
 
 def renewed(authority: Authority | None, now: datetime) -> Authority:
@@ -72,7 +80,7 @@ def renewed(authority: Authority | None, now: datetime) -> Authority:
     if authority is None or authority.current.share_left(now) <= 0:
         return Authority(new_authority(now))
     if authority.current.share_left(now) < 0.25 and authority.successor:
-        return Authority(authority.successor)
+        return Authority(authority.successor, former=authority.current.certificate)
     if authority.current.share_left(now) < 0.5 and authority.successor is None:
         return Authority(authority.current, new_authority(now))
     return authority
@@ -151,7 +159,8 @@ class Certificates:
         while True:
             raw = await self._read()
             found = _authority_of(raw)
-            wanted = renewed(found, now)
+            # Of a Secret that was deleted or emptied while we run, what we know is put back: pods that run trust it.
+            wanted = renewed(found or self._authority, now)
             if wanted is found:
                 break
             try:
@@ -206,6 +215,10 @@ class Certificates:
             await self.store.patch(ref, {"data": wanted}, version=found["metadata"]["resourceVersion"])
         self._published[namespace] = (self.trusted, self.monotonic())
 
+    def doubt(self, namespace: str) -> None:
+        """The namespace may have been deleted and made anew: look at its ConfigMap before the next start there."""
+        self._published.pop(namespace, None)
+
     async def _read(self) -> Manifest | None:
         try:
             return await self.store.get(self.secret)
@@ -218,6 +231,7 @@ class Certificates:
         for name, pair in pairs.items():
             data[f"{name}.crt"] = _encoded(pair.certificate) if pair else None
             data[f"{name}.key"] = _encoded(pair.key) if pair else None
+        data["former.crt"] = _encoded(authority.former) if authority.former else None
         if raw is not None:
             await self.store.patch(self.secret, {"data": data}, version=raw["metadata"]["resourceVersion"])
             return
@@ -232,10 +246,14 @@ def _authority_of(raw: Manifest | None) -> Authority | None:
 
     def pair(name: str) -> Pair | None:
         certificate, key = data.get(f"{name}.crt"), data.get(f"{name}.key")
-        return Pair(_decoded(certificate), _decoded(key)) if certificate and key else None
+        found = Pair(_decoded(certificate), _decoded(key)) if certificate and key else None
+        return found if found and found.is_whole else None
 
-    current = pair("current")
-    return Authority(current, pair("successor")) if current else None
+    try:
+        current, former = pair("current"), data.get("former.crt")
+        return Authority(current, pair("successor"), _decoded(former) if former else None) if current else None
+    except (ValueError, TypeError):  # no base64, no PEM, a key with a password
+        return None
 
 
 def _builder(

@@ -2,63 +2,20 @@
 
 from __future__ import annotations
 
-import copy
-import json
-import os
-import shutil
-import subprocess
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from builders import a_plan
+from charts import CHART, NAMESPACE, RELEASE, ROOT, installed, one, run_helm
 from finetune_operator.brain.decide import AttemptName
 from finetune_operator.brain.stages import Stage
 from finetune_operator.kinds import FINE_TUNE_JOB, Kind
 from finetune_operator.render import render
 from finetune_operator.settings import Settings, read_settings
+from golden import assert_golden
 from rendered import QUICKSTART
-
-ROOT = Path(__file__).resolve().parents[2]
-CHART = ROOT / "helm" / "finetune-operator"
-NAMESPACE, RELEASE = "finetune-system", "finetune-operator"
-
-
-@cache
-def _helm() -> str:
-    """Helm of this machine, or the one that the test cluster has built."""
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    built = Path(os.environ.get("TESTCLUSTER_CACHE", home / "finetune-testcluster")) / "bin"
-    found = shutil.which("helm", path=f"{os.environ['PATH']}{os.pathsep}{built}")
-    if found is None:
-        pytest.skip("helm is not installed, and the test cluster has not built it")
-    return found
-
-
-def _run(*arguments: str, values: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [_helm(), *arguments, "--values", "-"]
-    return subprocess.run(command, input=json.dumps(values or {}), text=True, capture_output=True, timeout=60, check=False)
-
-
-@cache
-def _rendered(text: str) -> list[dict[str, Any]]:
-    run = _run("template", RELEASE, str(CHART), "--namespace", NAMESPACE, values=json.loads(text))
-    assert run.returncode == 0, run.stderr
-    return [document for document in yaml.safe_load_all(run.stdout) if document]
-
-
-def installed(**values: Any) -> list[dict[str, Any]]:
-    """Everything the chart installs with these values."""
-    return copy.deepcopy(_rendered(json.dumps(values, sort_keys=True)))
-
-
-def one(kind: str, name: str | None = None, **values: Any) -> dict[str, Any]:
-    """The only object of a kind, or the one of a name."""
-    (found,) = [o for o in installed(**values) if o["kind"] == kind and name in (None, o["metadata"]["name"])]
-    return found
 
 
 def pod(**values: Any) -> dict[str, Any]:
@@ -78,7 +35,7 @@ def settings(**values: Any) -> Settings:
 
 
 def test_the_chart_is_without_fault() -> None:
-    run = _run("lint", str(CHART), "--strict")
+    run = run_helm("lint", str(CHART), "--strict")
     assert run.returncode == 0, run.stdout + run.stderr
 
 
@@ -99,10 +56,17 @@ def test_nothing_in_it_depends_on_the_cluster_or_on_chance() -> None:
         ({"progress": {"port": 70000}}, "port"),
         ({"jobs": {"workspace": {"size": "much"}}}, "size"),
         ({"trainer": {"image": ""}}, "image"),
+        ({"serviceAccount": {"create": False}}, "name"),
+        ({"resources": {"limits": {"memory": "much"}}}, "memory"),
+        ({"resources": {"limit": {}}}, "limit"),
+        ({"tolerations": [{"key": "gpu", "effect": "Never"}]}, "effect"),
+        ({"networkPolicy": {"apiServerCidrs": ["kubernetes.default"]}}, "apiServerCidrs"),
+        ({"metrics": {"jobs": {"most": 0}}}, "most"),
+        ({"watchNamespaces": ["Team_A"]}, "watchNamespaces"),
     ],
 )
 def test_a_value_that_is_wrong_or_does_not_exist_is_refused_by_name(values: dict[str, Any], words: str) -> None:
-    run = _run("template", RELEASE, str(CHART), values=values)
+    run = run_helm("template", RELEASE, str(CHART), values=values)
     assert run.returncode != 0
     assert words in run.stderr
 
@@ -120,6 +84,12 @@ def test_the_definition_and_every_job_outlive_the_release() -> None:
     definition = one("CustomResourceDefinition")
     assert definition["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
     assert definition == generated
+
+
+def test_the_definition_takes_a_gitops_tools_annotations_and_stays_all_the_same() -> None:
+    theirs = {"argocd.argoproj.io/sync-options": "Prune=false", "helm.sh/resource-policy": "delete"}
+    definition = one("CustomResourceDefinition", crds={"annotations": theirs})
+    assert definition["metadata"]["annotations"] == {**theirs, "helm.sh/resource-policy": "keep"}
 
 
 def test_the_definition_can_come_from_elsewhere() -> None:
@@ -187,6 +157,78 @@ def test_the_pods_of_jobs_and_the_operator_let_each_other_through() -> None:
     (selector,) = reports["from"][0]["podSelector"]["matchExpressions"]
     assert selector["key"] in policy["spec"]["podSelector"]["matchLabels"]
     assert reports["ports"][0]["port"] == read.progress_port
+
+
+def test_reports_come_from_the_namespaces_that_are_served_and_the_api_server_can_be_named() -> None:
+    policy = one(
+        "NetworkPolicy", watchNamespaces=["blue", "green"], networkPolicy={"apiServerCidrs": ["10.0.0.1/32", "fd00::1/128"]}
+    )
+    (peer,) = policy["spec"]["ingress"][0]["from"]
+    (term,) = peer["namespaceSelector"]["matchExpressions"]
+    assert term == {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["blue", "green"]}
+    to_server = policy["spec"]["egress"][1]
+    assert [peer["ipBlock"]["cidr"] for peer in to_server["to"]] == ["10.0.0.1/32", "fd00::1/128"]
+    assert "to" not in one("NetworkPolicy")["spec"]["egress"][1], "and is anywhere where nobody named it"
+
+
+def test_every_object_carries_the_releases_labels_and_annotations() -> None:
+    everything = {
+        "labels": {"team": "ml", "app.kubernetes.io/name": "mine"},
+        "annotations": {"owner": "platform"},
+        "watchNamespaces": ["blue"],
+        "replicas": 2,
+        "metrics": {name: {"enabled": True} for name in ("serviceMonitor", "prometheusRule", "dashboard")},
+        "crds": {"enabled": False},
+    }
+    for found in installed(**everything):
+        labels, where = found["metadata"]["labels"], f"{found['kind']} {found['metadata']['name']}"
+        assert labels["team"] == "ml", where
+        assert labels["app.kubernetes.io/name"] == "finetune-operator", f"{where}: selectors hold"
+        assert found["metadata"]["annotations"]["owner"] == "platform", where
+    selector = one("Deployment", **everything)["spec"]["selector"]["matchLabels"]
+    assert selector.items() <= pod(**everything)["metadata"]["labels"].items()
+    assert "team" not in selector, "selectors never change"
+
+
+def test_a_label_that_is_said_twice_is_there_once() -> None:
+    values: dict[str, Any] = {"labels": {"team": "ml"}, "podLabels": {"team": "pods", "app.kubernetes.io/name": "mine"}}
+    labels = pod(**values)["metadata"]["labels"]
+    assert (labels["team"], labels["app.kubernetes.io/name"]) == ("pods", "finetune-operator")
+    monitor = {"serviceMonitor": {"enabled": True, "labels": {"team": "watchers"}}}
+    assert one("ServiceMonitor", labels={"team": "ml"}, metrics=monitor)["metadata"]["labels"]["team"] == "watchers"
+
+
+def test_the_account_gives_its_token_to_the_operators_pods_alone() -> None:
+    assert one("ServiceAccount")["automountServiceAccountToken"] is False
+    assert pod()["spec"]["automountServiceAccountToken"] is True
+
+
+def test_single_jobs_have_series_only_where_that_is_said() -> None:
+    assert settings().metrics_jobs == 0
+    assert settings(metrics={"jobs": {"enabled": True, "most": 50}}).metrics_jobs == 50
+
+
+NEARLY_EVERYTHING: dict[str, Any] = {
+    "replicas": 2,
+    "labels": {"team": "ml"},
+    "watchNamespaces": ["blue", "green"],
+    "imagePullSecrets": ["registry"],
+    "crds": {"enabled": False},
+    "metrics": {name: {"enabled": True} for name in ("serviceMonitor", "prometheusRule", "dashboard", "jobs")},
+    "networkPolicy": {"apiServerCidrs": ["10.0.0.1/32"], "metricsFrom": [{"namespaceSelector": {}}]},
+    "priorityClassName": "platform",
+    "tolerations": [{"key": "control-plane", "operator": "Exists"}],
+}
+
+
+@pytest.mark.parametrize(("name", "values"), [("defaults", {}), ("nearly_everything", NEARLY_EVERYTHING)])
+def test_what_is_installed_is_what_a_person_has_read(name: str, values: dict[str, Any]) -> None:
+    """The definition, alerts and dashboard have files of their own."""
+    objects = [found for found in installed(**values) if found["kind"] not in ("CustomResourceDefinition", "PrometheusRule")]
+    for found in objects:
+        found.pop("data", None)
+    objects.sort(key=lambda found: (found["kind"], found["metadata"].get("namespace", ""), found["metadata"]["name"]))
+    assert_golden(f"chart/{name}.yaml", yaml.safe_dump_all(objects, sort_keys=False, width=128))
 
 
 # ---------------------------------------------------------------- rights
@@ -287,14 +329,20 @@ def test_one_replica_has_no_budget_that_would_hold_up_a_drain() -> None:
 
 
 def test_of_two_replicas_one_stays_and_they_are_apart() -> None:
-    assert one("PodDisruptionBudget", replicas=2)["spec"]["maxUnavailable"] == 1
+    budget = one("PodDisruptionBudget", replicas=2)["spec"]
+    assert (budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
     (spread,) = pod(replicas=2)["spec"]["topologySpreadConstraints"]
     assert spread["labelSelector"]["matchLabels"].items() <= pod(replicas=2)["metadata"]["labels"].items()
+    theirs = {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
+    assert pod(replicas=2, topologySpreadConstraints=[theirs])["spec"]["topologySpreadConstraints"] == [theirs]
 
 
 def test_what_is_switched_off_is_not_there() -> None:
     off = installed(
-        networkPolicy={"enabled": False}, rbac={"create": False}, serviceAccount={"create": False}, crds={"enabled": False}
+        networkPolicy={"enabled": False},
+        rbac={"create": False},
+        serviceAccount={"create": False, "name": "theirs"},
+        crds={"enabled": False},
     )
     assert {o["kind"] for o in off} == {"Deployment", "Service"}
     assert one("ServiceMonitor", metrics={"serviceMonitor": {"enabled": True}})["spec"]["endpoints"][0]["port"] == "metrics"

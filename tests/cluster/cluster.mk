@@ -13,6 +13,6 @@ cluster-images: ## build both images from the Dockerfile and load them on its no
 	$(bring_up)/image.sh build localhost/finetune-trainer:test --target trainer .
 
 test-cluster: $(VENV)/.dev ## the tests that need a cluster, for instance with PYTEST='-k killed'
-	FINETUNE_CLUSTER_TESTS=1 $(BIN)/python -m pytest tests/cluster $(PYTEST)
+	FINETUNE_CLUSTER_TESTS=1 $(BIN)/python -m pytest tests/chart tests/cluster $(PYTEST)
 
 .PHONY: cluster-up cluster-down cluster-images test-cluster

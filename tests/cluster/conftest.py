@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster import life
 from cluster.kube import Kube, connected, is_true, wait_for
 from cluster.machine import PROJECT, Machine
 from cluster.namespaces import RESTRICTED, Namespace, write_logs
@@ -40,8 +41,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(
                     pytest.mark.skip(reason=f"needs the insides of our own nodes; KUBECONFIG={FOREIGN} is another cluster")
                 )
-    # What takes the cluster down comes last.
-    items.sort(key=lambda item: item.path.name == "test_leaves_nothing.py")
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """When a test comes: the operator is installed once, after those that want the nodes to themselves; taking down is last.
+
+    The chart's own tests need programs that the cluster's may have built only now.
+    """
+    if item.path.name == "test_leaves_nothing.py":
+        return 3
+    if item.path.parent.name == "chart":
+        return 2
+    return 1 if "operator" in getattr(item, "fixturenames", ()) else 0
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +112,27 @@ def definition(kube: Kube) -> None:
     wait_for(lambda: kube.list("FineTuneJob", namespace="default") is not None, what="the resource served")
 
 
+@pytest.fixture(scope="session")
+def operator(machine: Machine, kube: Kube, trainer_image: str) -> Iterator[None]:
+    """The operator as the project's Dockerfile makes it now, two replicas, installed from the project's chart."""
+    machine.build_image(life.OPERATOR_IMAGE, "operator")
+    life.install(machine, kube, trainer_image)
+    yield
+    life.uninstall(machine, kube)
+
+
+@pytest.fixture(scope="module")
+def place(operator: None, kube: Kube, trainer_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[life.Workplace]:
+    """A namespace under the `restricted` standard with a model and data on a claim."""
+    wish = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "jobs-", "labels": RESTRICTED}}
+    name = kube.create(wish)["metadata"]["name"]
+    wait_for(lambda: kube.find("ServiceAccount", "default", namespace=name), what="the default service account")
+    made = life.Workplace(Namespace(kube, name), trainer_image)
+    made.fill(tmp_path_factory.mktemp("inputs"))
+    yield made
+    kube.delete("Namespace", name)
+
+
 @pytest.fixture
 def namespace(kube: Kube) -> Iterator[Namespace]:
     """A namespace for this test alone. It is deleted without waiting."""
@@ -118,7 +151,8 @@ def pytest_runtest_makereport(
     if report.failed and call.when in ("setup", "call"):
         folder = LOGS / item.name.replace("/", "_")[:100]
         own = Machine().state / "log" if not FOREIGN else None
-        namespace = getattr(item, "funcargs", {}).get("namespace")
+        given = getattr(item, "funcargs", {})
+        namespace = given.get("namespace") or getattr(given.get("place"), "namespace", None)
         try:
             write_logs(folder, namespace, own)
         except Exception as error:  # the test's own failure must be seen, whatever happens here

@@ -68,9 +68,13 @@ class Machine:
         """Build a target of the project's Dockerfile, and load it on all nodes, now and when they start."""
         run("image.sh", "build", tag, "--target", target, PROJECT, timeout=3600)
 
-    def program(self, name: str) -> Path:
-        """A program that is not part of every cluster, built when first asked for: kwok, versitygw, kueue, prometheus."""
-        run("build.sh", name, timeout=3600)
+    def program(self, name: str, *, module: str | None = None) -> Path:
+        """A program that is not part of every cluster, built when first asked for: kwok, versitygw, kueue, prometheus.
+
+        Args:
+            module: the folder of bring_up/modules that it comes from, where that has another name.
+        """
+        run("build.sh", module or name, timeout=3600)
         return self.programs / name
 
     def program_image(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The control plane goes, comes back, and crawls; what runs goes on, and what was told is not forgotten."""
+"""Parts of the control plane go, come back, and crawl. API server and etcd away for long: test_life_faults.py."""
 
 from __future__ import annotations
 
@@ -7,29 +7,12 @@ import time
 import pytest
 
 from cluster import faults
-from cluster.kube import ApiError, Kube, wait_for
+from cluster.kube import Kube, wait_for
 from cluster.machine import Machine
 from cluster.namespaces import Namespace
 from cluster.workloads import a_config_map, a_pod
 
 pytestmark = pytest.mark.node_access
-
-
-@pytest.mark.parametrize("component", ["kube-apiserver", "etcd"])
-def test_pods_run_on_without_it_and_nothing_is_forgotten(
-    namespace: Namespace, machine: Machine, kube: Kube, trainer_image: str, component: str
-) -> None:
-    namespace.create(a_config_map("kept", text="before"))
-    count = ["python", "-c", "import time\nfor i in range(3600): print(i, flush=True); time.sleep(0.2)"]
-    namespace.create(a_pod("counting", trainer_image, count))
-    namespace.until_said("counting", "0")
-    before = namespace.get("Pod", "counting")["status"]["containerStatuses"][0]
-    with faults.component_stopped(machine, kube, component), pytest.raises(ApiError):
-        namespace.create(a_config_map("lost", text="during"))
-    assert namespace.get("ConfigMap", "kept")["data"] == {"text": "before"}
-    assert namespace.find("ConfigMap", "lost") is None
-    after = namespace.until_running("counting")["status"]["containerStatuses"][0]
-    assert (after["containerID"], after["restartCount"]) == (before["containerID"], 0)
 
 
 def test_without_a_scheduler_pods_wait_and_with_it_they_go(
@@ -46,17 +29,20 @@ def test_without_a_scheduler_pods_wait_and_with_it_they_go(
 def test_slowed_down_it_answers_late_and_everything_still_comes_about(
     namespace: Namespace, machine: Machine, kube: Kube, component: str
 ) -> None:
-    def seconds_for_ten_writes(name: str) -> float:
-        begun = time.monotonic()
-        for number in range(10):
+    def seconds_of_writes(name: str) -> list[float]:
+        found = []
+        for number in range(30):
+            begun = time.monotonic()
             wait_for(lambda n=number: namespace.create(a_config_map(f"{name}-{n}")), what="a write")  # type: ignore[misc]
-        return time.monotonic() - begun
+            found.append(time.monotonic() - begun)
+        return found
 
-    usual = seconds_for_ten_writes("usual")
+    usual = seconds_of_writes("usual")
     with faults.component_slowed(machine, kube, component):
-        slowed = seconds_for_ten_writes("slowed")
-    assert slowed > 2 * usual
-    assert len([m for m in namespace.list("ConfigMap") if m["metadata"]["name"].startswith("slowed")]) == 10
+        slowed = seconds_of_writes("slowed")
+    # It rests for a fifth of a second at a time, which one write after another must meet; a busy machine only adds to that.
+    assert max(slowed) > 0.15 > min(usual)
+    assert len([m for m in namespace.list("ConfigMap") if m["metadata"]["name"].startswith("slowed")]) == 30
 
 
 def test_a_token_that_has_expired_is_refused_and_one_that_expires_works_until_then(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 import pytest
 
@@ -15,7 +13,6 @@ from cluster.namespaces import Namespace
 from cluster.workloads import a_pod, on_node
 
 pytestmark = pytest.mark.node_access
-NodeFault = Callable[[Machine, Kube, int], AbstractContextManager[None]]
 
 
 @pytest.fixture
@@ -26,15 +23,11 @@ def pod(namespace: Namespace, trainer_image: str) -> str:
     return "there"
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [faults.node_killed, faults.node_lost_silently, faults.node_frozen, faults.node_cut_off, faults.kubelet_stopped],
-    ids=lambda fault: fault.__name__,
-)
-def test_a_lost_node_is_noticed_its_pod_is_given_up_and_goes_when_the_node_is_back(
-    namespace: Namespace, machine: Machine, kube: Kube, pod: str, fault: NodeFault
+def test_a_node_lost_without_a_word_is_noticed_its_pod_is_given_up_and_goes_when_the_node_is_back(
+    namespace: Namespace, machine: Machine, kube: Kube, pod: str
 ) -> None:
-    with fault(machine, kube, 2):
+    """Nodes that are killed, frozen, cut off or without kubelet: test_life_faults.py, with a job on them."""
+    with faults.node_lost_silently(machine, kube, 2):
         faults.until_not_ready(kube, 2)
         wait_for(lambda: "deletionTimestamp" in namespace.get("Pod", pod)["metadata"], what="the pod given up")
         assert namespace.find("Pod", pod), "it stays Terminating as long as its kubelet is silent"

@@ -64,7 +64,7 @@ def after_removal(machine: Machine) -> dict[str, set[str]]:
     def is_over() -> bool:  # the program may not have begun yet, and may still be there when the last file is gone
         return not any((machine.cache / "trash").iterdir()) and "rm -rf" not in " ".join(ours_among_the_processes(machine))
 
-    wait_for(is_over, what="the end of the removal", seconds=120)
+    wait_for(is_over, what="the end of the removal", seconds=600)
     return left_on(machine)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from bounds import Bound, bounds
 from builders import a_manifest
-from cluster.bounds import Bound, bounds
 from cluster.kube import ApiError, Kube, Manifest, is_true, wait_for
 from cluster.machine import PROJECT
 from cluster.namespaces import Namespace

@@ -38,7 +38,7 @@ def namespace(ready: Training) -> Namespace:
 
 
 def test_two_pods_on_two_nodes_train_two_ranks_and_checkpoint_to_a_shared_volume(ready: Training, namespace: Namespace) -> None:
-    ready.start("plain")
+    ready.start("plain", checkpoint_seconds=0.0)  # at every step, however fast the machine is
     job = namespace.until_job_has("Complete", "plain", seconds=180)
 
     first, second = ready.pod("plain", 0), ready.pod("plain", 1)

@@ -46,7 +46,9 @@ spec:
     secretName: s3-credentials
   preparation:
     clean: {unicode: true, controlCharacters: true, html: true, whitespace: true, minCharacters: 1, maxCharacters: 100000}
-    deduplicate: exact
+    deduplicate: near
+    nearSimilarity: 0.85
+    contradictions: {resolve: majority, answerWords: 0}
     anonymize: {strategy: none}
     weighting:
       rules: [{field: priority, equals: high, weight: 2.0}]
@@ -138,23 +140,7 @@ def test_the_whole_example_leaves_out_no_field_but_those_that_exclude_others() -
 
 NOT_YET: list[tuple[tuple[str, ...], Any, str]] = [
     (("task",), "extraction", "spec.task: extraction, preference: not available in this version; use chat or classification"),
-    (
-        ("preparation", "deduplicate"),
-        "near",
-        "spec.preparation.deduplicate: near: not available in this version; use exact or none",
-    ),
-    (
-        ("preparation", "anonymize", "strategy"),
-        "surrogate",
-        "spec.preparation.anonymize.strategy: surrogate, mask, redact, hash: not available in this version;"
-        " use none and anonymised data",
-    ),
     (("method", "type"), "qlora", "spec.method.type: qlora, dora: not available in this version; use lora or full"),
-    (
-        ("preparation", "anonymize", "languages"),
-        ["de"],
-        "spec.preparation.anonymize.languages: unknown field. Known here: strategy",
-    ),
 ]
 
 

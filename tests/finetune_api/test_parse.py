@@ -43,7 +43,8 @@ def test_twelve_mistakes_are_named_at_once_in_the_order_of_the_file() -> None:
     assert problems(manifest) == [
         'apiVersion: must be finetune.dev/v1alpha1, not "finetune.dev/v1"',
         'metadata.name: must be the name of a Kubernetes object: lower-case letters, digits, - and ., not "Support"',
-        'spec.model.uri: must be a URI that begins with one of hf://, s3://, pvc://, https://, file://, not "Qwen/Qwen3-8B"',
+        "spec.model.uri: must be a URI without blanks (%20) that begins with one of hf://, s3://, pvc://, https://, file://,"
+        ' not "Qwen/Qwen3-8B"',
         'spec.training.lr: unknown field. Did you mean "learningRate"?',
         "spec.training.epochs: must be a whole number from 1 to 1000, or auto, not 0",
         'spec.training.scheduler: must be one of cosine, linear, constant, not "cosin". Did you mean cosine?',

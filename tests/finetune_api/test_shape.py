@@ -34,7 +34,16 @@ FULL: dict[str, Any] = {
     "preparation": {
         "clean": {"html": True, "minCharacters": 1, "maxCharacters": 10},
         "deduplicate": "exact",
-        "weighting": {"rules": [{"field": "priority", "equals": "high", "weight": 2.0}]},
+        "weighting": {
+            "rules": [
+                {"field": "priority", "equals": "high", "weight": 2.0},
+                {"field": "day", "halfLifeDays": 9.5, "asOf": "2026-11-30", "weight": 1},
+            ],
+            "relevance": {"reference": {"uri": "s3://a/b", "fields": {"prompt": "q"}}, "min": 0.5, "max": 2},
+            "quality": {"field": "csat", "worst": 1, "best": 5},
+            "bounds": {"min": 0.1, "max": 10},
+            "normalize": True,
+        },
         "split": {"validation": 0.1, "test": 0.1, "groupBy": "customer", "seed": 1},
         "maxLength": 512,
         "overlong": "drop",

@@ -20,8 +20,9 @@ import finetune_api
 import finetune_cli
 from builders import a_manifest, a_result, some_data, some_facts
 from finetune_api.v1alpha1.job import FineTuneJob
-from finetune_cli.main import main
+from finetune_cli.main import kubectl_plugin, main
 from known_models import smollm_135m
+from servers.beside import Beside, beside
 
 SMALL = smollm_135m().model_copy(update={"parameters": 1_000_000, "embedding_parameters": 100_000, "vocabulary": 1000})
 """Fits whatever machine the tests run on."""
@@ -75,12 +76,16 @@ class Desk:
         told = {"answers": answers, "acts": {name.replace("_", "-"): act for name, act in acts.items()}}
         (self.folder / "stand-in.json").write_text(json.dumps(told), encoding="utf-8")
 
-    def finetune(self, *arguments: str) -> Ran:
-        """Run a command inside this process: the same program without the time that its start takes."""
+    def finetune(self, *arguments: str, plugin: bool = False) -> Ran:
+        """Run a command inside this process: the same program without the time that its start takes.
+
+        Args:
+            plugin: as kubectl runs it.
+        """
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
-                code = main(list(arguments))
+                code = (kubectl_plugin if plugin else main)(list(arguments))
             except SystemExit as end:  # of argparse
                 code = int(end.code or 0)
         return Ran(code, out.getvalue(), err.getvalue())
@@ -94,14 +99,14 @@ class Desk:
         return process
 
     def ended(self, process: subprocess.Popen[str]) -> Ran:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         return Ran(process.returncode, out or "", err or "")
 
     def until(self, holds: Callable[[], bool]) -> None:
         """Wait for something that another process does."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not holds():
-            assert time.monotonic() < deadline, "it did not happen within 20 s"
+            assert time.monotonic() < deadline, "it did not happen within two minutes"
             time.sleep(0.02)
 
     def at_work(self, name: str) -> Callable[[], bool]:
@@ -138,3 +143,12 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         if process.poll() is None:
             process.kill()
             process.communicate()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beside]:
+    """An API server, named by KUBECONFIG, with the namespace `ml` in its current context."""
+    with beside(tmp_path) as served:
+        monkeypatch.setenv("KUBECONFIG", str(served.kubeconfig))
+        monkeypatch.setenv("HOME", str(tmp_path))
+        yield served

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from golden import assert_golden
 if TYPE_CHECKING:
     from conftest import Desk
 
-COMMANDS = ("validate", "plan", "run", "status", "report", "crd")
+COMMANDS = ("validate", "plan", "run", "status", "logs", "report", "crd")
 
 TWELVE_MISTAKES = """
 apiVersion: finetune.dev/v1alpha1
@@ -88,6 +89,35 @@ def test_mistakes_for_programs_are_json_with_field_and_message(desk: Desk) -> No
     assert fine == {"manifest": good, "valid": True, "problems": []}
 
 
+def test_a_wrong_name_has_its_field_for_programs_too(desk: Desk) -> None:
+    (answer,) = desk.finetune("validate", desk.manifest("support.v1"), "--output", "json").json
+    assert [problem["field"] for problem in answer["problems"]] == ["metadata.name"]
+    assert answer["problems"][0]["message"].startswith("at most 40 characters")
+
+
+def test_a_job_that_holds_nothing_out_is_refused_before_anything_runs(desk: Desk) -> None:
+    nothing = desk.manifest(preparation={"split": {"test": 0}})
+    field = "spec.preparation.split.test: is 0 and no dataset has the role test"
+    for verb in ("validate", "run"):
+        ran = desk.finetune(verb, nothing)
+        assert (ran.code, ran.out) == (1, "")
+        assert ran.err.startswith(field)
+    assert not desk.workspace.exists()
+    rows = [{"uri": "s3://corp/a.jsonl"}, {"uri": "s3://corp/exam.jsonl", "role": "test"}]
+    assert desk.finetune("validate", desk.manifest(datasets=rows, preparation={"split": {"test": 0}})).code == 0
+
+
+def test_the_program_says_its_version(desk: Desk) -> None:
+    ran = desk.finetune("--version")
+    assert ran.code == 0
+    assert ran.out.startswith(f"finetune {version('finetune-operator')}")
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "run", "prepare", "status", "report", "crd", "data diff"])
+def test_the_answer_for_programs_is_asked_for_alike_everywhere(desk: Desk, command: str) -> None:
+    assert "-o {" in desk.finetune(*command.split(), "--help").out
+
+
 def test_the_worst_of_several_manifests_is_the_exit_code(desk: Desk) -> None:
     ran = desk.finetune("validate", desk.manifest(), desk.manifest("b", task="dance"), "absent.yaml")
     assert ran.code == 2
@@ -125,6 +155,17 @@ def test_plan_prepare_runs_that_stage_alone_and_knows_the_steps(desk: Desk) -> N
     assert desk.finetune("run", manifest).told[0] == "train attempt 1 starts"
 
 
+def test_a_changed_manifest_is_planned_with_the_data_that_was_counted_before(desk: Desk) -> None:
+    desk.finetune("plan", desk.manifest(), "--prepare")
+    ran = desk.finetune("plan", desk.manifest(training={"epochs": 5}))
+    assert ran.code == 0
+    assert "spec.training.epochs differs); its data is the same" in ran.err
+    assert "Steps: 125 of 8 examples (5 epochs)" in ran.out
+    ran = desk.finetune("plan", desk.manifest(preparation={"deduplicate": "near"}))
+    assert "spec.preparation.deduplicate differs), so its data is not counted here" in ran.err
+    assert "known after the prepare stage" in ran.out
+
+
 def test_a_plan_for_programs_is_json(desk: Desk) -> None:
     made = desk.finetune("plan", desk.manifest(), "--prepare", "--output", "json").json
     assert made["schedule"]["total_steps"] == 75
@@ -143,7 +184,7 @@ def test_a_plan_whose_preparation_fails_says_why(desk: Desk) -> None:
 
 
 def test_where_there_are_no_jobs_it_is_said(desk: Desk) -> None:
-    assert desk.finetune("status").out == "No jobs here.\n"
+    assert desk.finetune("status").out == "No jobs here. In a cluster: name it with -n NAMESPACE, --context or --cluster.\n"
     assert desk.finetune("status", "--output", "json").json == []
 
 
@@ -151,10 +192,11 @@ def test_status_shows_every_job_as_a_row(desk: Desk) -> None:
     desk.finetune("run", desk.manifest())
     desk.tell(train_1={"exit": 64, "error": {"class": "UserError", "message": "no access"}})
     desk.finetune("run", desk.manifest("chat"))
-    assert [row.split()[:4] for row in desk.finetune("status").out.splitlines()] == [
-        ["NAME", "PHASE", "BASE", "TUNED"],
-        ["chat", "Failed", "0", "train"],
-        ["support", "Succeeded", "1.92", "1.31"],
+    rows = [row.split() for row in desk.finetune("status").out.splitlines()]
+    assert [row[:3] if row[0] == "chat" else row[:5] for row in rows] == [
+        ["NAME", "PHASE", "PROGRESS", "ETA", "BASE"],
+        ["chat", "Failed", "0"],
+        ["support", "Succeeded", "1.92", "1.31", "Improved"],
     ]
     rows = desk.finetune("status", "--output", "json").json
     assert [(row["name"], row["status"]["phase"]) for row in rows] == [("chat", "Failed"), ("support", "Succeeded")]
@@ -164,12 +206,15 @@ def test_status_of_one_job_shows_its_attempts(desk: Desk) -> None:
     desk.tell(train_1={"exit": 1, "report": {"current_step": 7}})
     desk.finetune("run", desk.manifest())
     ran = desk.finetune("status", "support")
-    assert ran.out.splitlines()[2:] == [
-        "  prepare attempt 1: Completed",
-        "  train attempt 1: Unknown at step 7: exit code 1; the log has the traceback",
-        "  train attempt 2: Completed",
-        "  evaluate attempt 1: Completed",
-        "  publish attempt 1: Completed",
+    lines = [line.split() for line in ran.out.splitlines()]
+    table = lines[lines.index(["Attempts"]) + 2 : lines.index(["Data"]) - 1]
+    assert [line[:3] for line in table] == [
+        ["prepare", "1", "Completed"],
+        ["train", "1", "Unknown"],
+        ["exit", "code", "1;"],
+        ["train", "2", "Completed"],
+        ["evaluate", "1", "Completed"],
+        ["publish", "1", "Completed"],
     ]
     assert desk.finetune("status", "--workspace", str(desk.workspace)).out == ran.out
     assert desk.finetune("status", "support", "--output", "json").json["status"]["restarts"]["total"] == 1
@@ -196,7 +241,10 @@ def test_what_has_not_been_evaluated_has_no_report(desk: Desk) -> None:
     desk.finetune("run", desk.manifest())
     ran = desk.finetune("report", "support")
     assert (ran.code, ran.err) == (2, "finetune: support has not been evaluated yet (phase Failed)\n")
-    assert desk.finetune("report").err == "finetune: name a job, or a workspace with --workspace\n"
+    assert desk.finetune("report").err == (
+        "finetune: name a job, or a workspace with --workspace."
+        " In a cluster: name it with -n NAMESPACE, --context or --cluster.\n"
+    )
 
 
 # ---------------------------------------------------------------- crd

@@ -80,6 +80,16 @@ def test_validate_loads_nothing_that_takes_long(desk: Desk) -> None:
     assert {name for name in modules if name.startswith("finetune_operator")} == set()
 
 
+@pytest.mark.parametrize("arguments", [("status",), ("crd",), ("--help",), ("status", "--help")])
+def test_what_stays_on_this_machine_loads_no_client_for_clusters(desk: Desk, arguments: tuple[str, ...]) -> None:
+    swap = "sys.stderr, sys.stdout = sys.stdout, sys.stderr"
+    program = (
+        f"import sys; {swap}\nfrom finetune_cli.main import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\n{swap}"
+    )
+    modules = loaded(program, *arguments)
+    assert {name for name in (*HEAVY, "asyncio", "finetune_cli.cluster") if name in modules} == set()
+
+
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_running_needs_no_trainer_in_the_same_process(desk: Desk, command: str) -> None:
     program = "from finetune_cli.main import main; import sys; main(sys.argv[1:])"

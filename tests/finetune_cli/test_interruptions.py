@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +30,7 @@ def test_ctrl_c_lets_the_stage_save_and_running_again_continues(desk: Desk) -> N
     os.killpg(run.pid, signal.SIGINT)
     stopped = desk.ended(run)
     assert stopped.code == 130
+    assert "The same command again continues where it stopped." in stopped.out
     assert stopped.told[-3:] == [
         "Stopping: a checkpoint is written at the next step."
         " Ctrl-C again stops at once and loses what came since the last one.",
@@ -150,7 +152,7 @@ def test_other_workspaces_are_free(desk: Desk) -> None:
 @pytest.mark.parametrize("command", ["crd", "status"], ids=["more than a buffer", "one line"])
 def test_a_reader_that_has_seen_enough_is_no_error(desk: Desk, command: str) -> None:
     shell = f"{sys.executable} -m finetune_cli.main {command} | true; exit ${{PIPESTATUS[0]}}"
-    ended = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
@@ -165,7 +167,20 @@ def test_on_a_terminal_there_is_a_bar_per_stage(desk: Desk) -> None:
         except OSError:  # the other end is closed
             break
     os.close(ours)
-    assert run.wait(30) == 0
+    assert run.wait(120) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode())
     last = text[text.rindex("prepare") :]
     assert [line.split()[0] for line in last.splitlines() if "done" in line] == ["prepare", "train", "evaluate", "publish"]
+
+
+def test_ctrl_c_while_a_command_waits_for_its_input_is_no_traceback(desk: Desk) -> None:
+    run = desk.start("validate", "-", stdin=subprocess.PIPE)
+    desk.until(lambda: _reads_its_input(run.pid))
+    run.send_signal(signal.SIGINT)
+    stopped = desk.ended(run)
+    assert (stopped.code, stopped.out, stopped.err) == (130, "", "")
+
+
+def _reads_its_input(pid: int) -> bool:
+    """Whether a process sleeps in a read of its standard input."""
+    return Path(f"/proc/{pid}/syscall").read_text(encoding="ascii").startswith("0 0x0 ")

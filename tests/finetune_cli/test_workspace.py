@@ -32,7 +32,7 @@ def test_a_changed_manifest_is_refused_by_the_field_that_differs(desk: Desk, cha
     assert ran.code == 2
     assert ran.err == (
         f"finetune: the workspace {desk.workspace} holds another job: {field} differs."
-        " A changed job is a new job: name another --workspace, or say --fresh to begin anew.\n"
+        " A changed job is a new job: name another --workspace, or begin anew with finetune run --fresh.\n"
     )
 
 

@@ -92,6 +92,42 @@ def test_a_release_whose_first_call_fails_is_tried_again(candidates: Candidates)
     assert run(second.try_once())
 
 
+def test_a_release_is_given_the_time_in_which_others_would_wait() -> None:
+    async def test() -> None:
+        clock, cluster = Clock(), FakeCluster(Clock())
+        loop = asyncio.get_running_loop()
+        lease = Lease(cluster, REF, "a", monotonic=loop.time, wall=clock, jitter=lambda: 1.0, release_seconds=0.01)
+        await lease.acquire()
+
+        async def late(ref: Ref) -> Any:
+            await asyncio.sleep(0.1)
+            return await cluster.get(ref)
+
+        lease.store = _Reading(cluster, late)
+        await lease.release()
+        assert cluster.objects[REF]["spec"]["holderIdentity"] == ""
+
+    asyncio.run(test())
+
+
+def test_a_release_that_helps_nobody_is_soon_given_up() -> None:
+    async def test() -> None:
+        clock, cluster = Clock(), FakeCluster(Clock())
+        loop = asyncio.get_running_loop()
+        lease = Lease(cluster, REF, "a", monotonic=loop.time, wall=clock, jitter=lambda: 1.0, release_seconds=0.01)
+        lease.duration_seconds = 0
+        await lease.acquire()
+
+        async def unanswered(ref: Ref) -> Any:
+            await asyncio.Event().wait()
+
+        lease.store = _Reading(cluster, unanswered)
+        await lease.release()
+        assert cluster.objects[REF]["spec"]["holderIdentity"] == "a"
+
+    asyncio.run(asyncio.wait_for(test(), 60))
+
+
 def test_whoever_did_not_lead_releases_nothing(candidates: Candidates) -> None:
     first, second = candidates.one("a"), candidates.one("b")
     run(first.try_once())

@@ -1,130 +1,191 @@
-"""The chart grants the verbs that the operator uses: none is missing, and none is there to be misused."""
+"""The chart grants what the operator asks for in a whole life: nothing is missing, and nothing is there to be misused."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-import time
-from collections.abc import Iterator
+import base64
+import http.client
+import json
+import ssl
 from pathlib import Path
 from typing import Any
 
-import yaml
-from kubernetes.aio.client import ApiClient, Configuration
+import pytest
 
-from builders import a_manifest, a_node, a_result
-from fakes import Clock
+from builders import a_result
+from finetune_api import meta
 from finetune_api.contract.result import encode
-from finetune_operator.cluster import KubernetesCluster, Limiter
-from finetune_operator.queue import Key
-from finetune_operator.reconcile import Reconciler
-from finetune_operator.render import RenderSettings
-from servers.api import ApiServer
+from finetune_operator.tls import LABELS
+from operating import FTJS, JOBS, LEASES, SECRETS, a_free_port, submit, the, until, with_an_operator
+from reporting import a_report
+from rights import RELEASE, SYSTEM, Grant, granted, needed
+from servers.api import Answer, ApiServer
 
-CHART = Path(__file__).parents[2] / "helm" / "finetune-operator" / "templates" / "_helpers.tpl"
-Right = tuple[str, str, str]
-"""API group, resource, verb."""
-WATCHED = {("finetune.dev", "finetunejobs"), ("batch", "jobs"), ("", "pods")}
-FTJS, JOBS, PODS = ("finetune.dev/v1alpha1", "finetunejobs"), ("batch/v1", "jobs"), ("v1", "pods")
-SETTINGS = RenderSettings(
-    trainer_image="trainer",
-    machine=a_node(),
-    operator_namespace="system",
-    operator_labels={"app": "finetune-operator"},
-    progress_url="https://progress",
-    progress_port=8443,
-    ca_config_map="ca",
-    token_audience="progress",
-)
+PODS, CONFIG_MAPS, EVENTS = ("v1", "pods"), ("v1", "configmaps"), ("events.k8s.io/v1", "events")
+CA = f"{RELEASE}-progress-ca"
+LONG_AGO = "2020-01-01T00:00:00Z"
+AS_IN_THE_CHART = {"FINETUNE_CA_CONFIG_MAP": CA, "FINETUNE_CA_SECRET": CA, "FINETUNE_LEASE_NAME": RELEASE}
 
 
-def granted() -> set[Right]:
-    """What the chart says about the namespaces of jobs."""
-    text = CHART.read_text(encoding="utf-8")
-    found = re.search(r'define "finetune.jobRules" -}}\n(.*?)\n{{- end }}', text, re.DOTALL)
-    assert found
-    rules: list[dict[str, Any]] = yaml.safe_load(re.sub(r"{{.*?}}", "name", found[1]))
-    return {
-        (group, resource, verb)
-        for rule in rules
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
+class Watched:
+    """One job and the steps that people, nodes and pods take in its life."""
 
+    def __init__(self, api: ApiServer, running: asyncio.Task[None], port: int) -> None:
+        self.api, self.running, self.port = api, running, port
 
-def used(api: ApiServer) -> Iterator[Right]:
-    """The rights that the requests of a life needed."""
-    for method, url, _, _ in api.requests:
-        parts = url.partition("?")[0].strip("/").split("/")
-        group, rest = ("", parts[2:]) if parts[0] == "api" else (parts[1], parts[3:])
-        rest = rest[2:]
-        name = len(rest) > 1
-        resource = "/".join((rest[0], *rest[2:]))
-        verb = {"GET": "get" if name else "list", "POST": "create", "PATCH": "patch", "DELETE": "delete"}[method]
-        yield group, resource, verb
+    async def child(self, stage: str, number: int) -> dict[str, Any]:
+        found: dict[str, Any] = await until(lambda: the(self.api, JOBS, f"support-{stage}-{number}"), self.running)
+        return found
 
+    async def phase(self, wanted: str) -> None:
+        await until(lambda: (the(self.api, FTJS, "support") or {})["status"].get("phase") == wanted, self.running)
 
-def live(api: ApiServer, clock: Clock, reconciler: Reconciler) -> Any:
-    """A job that is suspended, continues, waits for a quota, succeeds, loses its status once and is removed in the end."""
+    async def said(self, reason: str) -> None:
+        events = self.api.objects
+        await until(lambda: any(k[0] == EVENTS and e["reason"] == reason for k, e in tuple(events.items())), self.running)
 
-    async def walk() -> None:
-        for _ in range(4):
-            await reconciler.reconcile(Key("ml", "support"))
+    def policy(self, **policy: Any) -> None:
+        job = the(self.api, FTJS, "support")
+        assert job is not None
+        self.api.put(FTJS, {**job, "spec": {**job["spec"], "runPolicy": policy}})
 
-    def job() -> dict[str, Any]:
-        return api.objects[FTJS, "ml", "support"]
+    def lose_an_answer(self, part: str) -> None:
+        self.api.instead.append(Answer(500, 1, "POST", part, done=True))
 
-    def finish(stage: str, number: int) -> None:
-        child = api.objects[JOBS, "ml", f"support-{stage}-{number}"]
-        labels = child["metadata"]["labels"]
-        owner = [{"uid": child["metadata"]["uid"], "controller": True}]
+    async def pod(self, stage: str, number: int, status: dict[str, Any]) -> dict[str, Any]:
+        child = await self.child(stage, number)
+        owners = [{"uid": child["metadata"]["uid"], "controller": True}]
+        metadata = {"name": f"{stage}-{number}-pod", "labels": child["metadata"]["labels"], "ownerReferences": owners}
+        return self.api.put(PODS, {"metadata": metadata, "status": status})
+
+    async def finish(self, stage: str, number: int) -> None:
         ended = {"exitCode": 0, "message": encode(a_result(stage)), "finishedAt": "2026-11-30T12:00:00Z"}
-        status = {"phase": "Succeeded", "containerStatuses": [{"name": "trainer", "state": {"terminated": ended}}]}
-        metadata = {"name": f"{stage}-{number}-pod", "labels": labels, "ownerReferences": owner}
-        api.put(PODS, {"metadata": metadata, "status": status})
-        over = [{"type": "Complete", "status": "True"}]
-        api.put(JOBS, {**child, "status": {"conditions": over, "startTime": "2026-11-30T12:00:00Z"}})
+        containers = [{"name": "trainer", "state": {"terminated": ended}}]
+        await self.pod(stage, number, {"phase": "Succeeded", "containerStatuses": containers})
+        over = {"conditions": [{"type": "Complete", "status": "True"}], "startTime": "2026-11-30T12:00:00Z"}
+        self.api.put(JOBS, {**await self.child(stage, number), "status": over})
 
-    async def story() -> None:
-        await walk()
-        child = api.objects[JOBS, "ml", "support-prepare-1"]
-        api.put(JOBS, {**child, "status": {"startTime": "2026-11-30T12:00:00Z"}})
-        clock.pass_by(minutes=2)
-        await walk()  # no pods: the Events are asked
-        api.put(FTJS, {**job(), "spec": {**job()["spec"], "runPolicy": {"suspend": True, "ttlSecondsAfterFinished": 0}}})
-        await walk()
-        api.put(FTJS, {**job(), "status": {"observedGeneration": 0}})
-        await walk()
-        api.put(FTJS, {**job(), "spec": {**job()["spec"], "runPolicy": {"ttlSecondsAfterFinished": 0}}})
-        await walk()
-        for stage in ("prepare", "train", "evaluate", "publish"):
-            finish(stage, 1)
-            await walk()
-        assert (FTJS, "ml", "support") not in api.objects, "it has come to its end and was removed"
-
-    return story()
+    async def report(self, pod: dict[str, Any]) -> int:
+        """One report of this pod to the operator; the HTTP status."""
+        names = {"pod-name": [pod["metadata"]["name"]], "pod-uid": [pod["metadata"]["uid"]]}
+        extra = {f"authentication.kubernetes.io/{name}": value for name, value in names.items()}
+        user = {"username": "system:serviceaccount:ml:default", "extra": extra}
+        self.api.reviews["good"] = {"authenticated": True, "audiences": ["finetune.dev/progress"], "user": user}
+        secret = the(self.api, SECRETS, CA, SYSTEM)
+        assert secret is not None
+        return await asyncio.to_thread(_post, self.port, base64.b64decode(secret["data"]["current.crt"]).decode())
 
 
-def test_the_chart_grants_what_is_used_and_nothing_else() -> None:
-    async def body() -> set[Right]:
-        clock = Clock()
-        async with ApiServer().serve() as api, ApiClient(Configuration(host=api.url)) as client:
-            cluster = KubernetesCluster(client, Limiter(1000, 1000, time.monotonic))
+def _post(port: int, trusted: str) -> int:
+    context = ssl.create_default_context(cadata=trusted)
+    context.check_hostname = False  # its names are those in the cluster
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=30)
+    path = meta.PROGRESS_PATH.format(namespace="ml", name="support")
+    connection.request("POST", path, json.dumps(a_report()), {"Authorization": "Bearer good"})
+    status = connection.getresponse().status
+    connection.close()
+    return status
 
-            async def ready(namespace: str) -> None:
-                """The certificates' ConfigMap: tests of its own."""
 
-            manifest = a_manifest("support", resources={"nodes": 2})
-            api.put(FTJS, {**manifest, "status": {"observedGeneration": 0}})
-            await live(api, clock, Reconciler(cluster, SETTINGS, clock, ready, lambda key, transition: None))
-            return set(used(api))
+def a_life(folder: Path) -> list[Grant]:
+    """What was needed from the first start of an operator until its job was removed: it lacks pods, is suspended, loses its
+    status, reports, and answers of the API server get lost on the way."""
+    port, seen = a_free_port(), list[ApiServer]()
 
-    rights = asyncio.run(body())
-    rights |= {(group, resource, verb) for group, resource in WATCHED for verb in ("list", "watch")}
-    # Create answers AlreadyExists for what was made before a crash; then it is read to see whose it is.
-    rights |= {(group, resource, "get") for group, resource, verb in rights if verb == "create"}
-    rights |= {("", "configmaps", "patch")}  # that of the certificates, by name
-    rights |= {("", "pods", "get")}  # whose token it is that reports
-    assert granted() == rights
-    assert not any(resource == "secrets" for _, resource, _ in rights), "a user's secret is never read"
+    async def story(api: ApiServer, running: asyncio.Task[None]) -> None:
+        seen.append(api)
+        job = Watched(api, running, port)
+        submit(api, resources={"nodes": 2})
+        child = await job.child("prepare", 1)
+        api.put(JOBS, {**child, "status": {"startTime": LONG_AGO}})
+        await until(lambda: api.counts["list events"], running)
+        job.policy(suspend=True)
+        await job.phase("Suspended")
+        stored = the(api, FTJS, "support")
+        assert stored is not None
+        forgotten = {**stored["metadata"], "creationTimestamp": LONG_AGO}
+        api.put(FTJS, {**stored, "metadata": forgotten, "status": {"observedGeneration": 0}})
+        await job.phase("Suspended")
+        job.lose_an_answer("/events.k8s.io/")
+        job.policy()
+        job.lose_an_answer("/services")
+        await job.finish("prepare", 1)
+        await job.child("train", 1)
+        reporting = await job.pod("train", 1, {"phase": "Running"})
+        assert await job.report(reporting) == 200
+        await until(lambda: (the(api, FTJS, "support") or {})["status"].get("progress"), running)
+        job.lose_an_answer("/configmaps")
+        await job.finish("train", 1)
+        job.lose_an_answer("/batch/v1/")
+        await job.finish("evaluate", 1)
+        await job.finish("publish", 1)
+        await job.phase("Succeeded")
+        await job.said("Succeeded")
+        job.policy(ttlSecondsAfterFinished=0)
+        await until(lambda: the(api, FTJS, "support") is None, running)
+        await until(lambda: api.counts["patch leases"], running)
+
+    with_an_operator(folder, story, **AS_IN_THE_CHART, FINETUNE_PROGRESS_PORT=str(port))
+    return needs(seen[0])
+
+
+def a_second_life(folder: Path) -> list[Grant]:
+    """What an operator of one namespace needs that finds a Secret without a key and trust in an authority of long ago."""
+    seen: list[ApiServer] = []
+
+    def before(api: ApiServer) -> None:
+        seen.append(api)
+        api.put(SECRETS, {"metadata": {"name": CA, "namespace": SYSTEM}, "data": {}})
+        api.put(CONFIG_MAPS, {"metadata": {"name": CA, "labels": LABELS}, "data": {"ca.crt": "old"}})
+
+    async def story(api: ApiServer, running: asyncio.Task[None]) -> None:
+        submit(api)
+        await until(lambda: the(api, JOBS, "support-prepare-1"), running)
+
+    with_an_operator(folder, story, before=before, **AS_IN_THE_CHART, FINETUNE_WATCH_NAMESPACES='["ml"]')
+    return needs(seen[0])
+
+
+def needs(api: ApiServer) -> list[Grant]:
+    found = [needed(method, url) for method, url, _, _ in api.requests]
+    return [need for need in found if need is not None]
+
+
+@pytest.fixture(scope="module")
+def lives(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Grant], list[Grant]]:
+    folder = tmp_path_factory.mktemp("operator")
+    return a_life(folder), a_second_life(folder)
+
+
+def test_everything_that_is_asked_for_is_granted(lives: tuple[list[Grant], list[Grant]]) -> None:
+    for asked, grants in zip(lives, (granted(), granted(namespaces=("ml",))), strict=True):
+        missing = {need for need in asked if not any(grant.allows(need) for grant in grants)}
+        assert not missing
+
+
+def test_everything_that_is_granted_is_asked_for(lives: tuple[list[Grant], list[Grant]]) -> None:
+    asked = [need for life in lives for need in life]
+    idle = {grant for grant in granted() if not any(grant.allows(need) for need in asked)}
+    assert not idle
+
+
+def test_no_secret_but_the_operator_s_own_is_ever_asked_for(lives: tuple[list[Grant], list[Grant]]) -> None:
+    asked = {(need.where, need.name) for life in lives for need in life if need.resource == "secrets"}
+    assert asked == {(SYSTEM, CA), (SYSTEM, "")}, "and the one without a name is its creation"
+    grants = granted() | granted(namespaces=("ml",))
+    assert {(g.where, g.name) for g in grants if g.resource == "secrets" and g.verb != "create"} == {(SYSTEM, CA)}
+    assert {g.where for g in grants if g.resource == "secrets"} == {SYSTEM}
+    assert not [g for g in grants if "*" in (g.group, g.resource, g.verb)]
+
+
+def test_a_grant_for_one_name_does_not_cover_a_creation_or_a_list() -> None:
+    one = Grant(SYSTEM, "", "secrets", "get", "a")
+    assert one.allows(Grant(SYSTEM, "", "secrets", "get", "a"))
+    assert not one.allows(Grant(SYSTEM, "", "secrets", "get", "b"))
+    assert not one.allows(Grant("ml", "", "secrets", "get", "a"))
+    assert not Grant("", "", "secrets", "list", "a").allows(Grant("", "", "secrets", "list"))
+
+
+def test_the_operator_s_lease_is_its_own(lives: tuple[list[Grant], list[Grant]]) -> None:
+    named = {(need.where, need.name) for life in lives for need in life if need.resource == LEASES[1]}
+    assert named == {(SYSTEM, RELEASE), (SYSTEM, "")}

@@ -6,12 +6,14 @@ import asyncio
 import io
 import json
 import logging
+import socket
 import urllib.error
 import urllib.request
 
 import pytest
 
 from finetune_operator.brain.transitions import Transition
+from finetune_operator.listening import ALL
 from finetune_operator.logs import JsonLines, log_as_json, log_transition
 from finetune_operator.metrics import Metrics
 from finetune_operator.probes import ProbeServer
@@ -106,6 +108,21 @@ def test_probes_tell_what_is_wrong_and_metrics_are_served() -> None:
             code, text = await ask("/metrics")
             assert code == 200
             assert 'finetune_operator_progress_reports_total{result="taken"} 1.0' in text
+        finally:
+            await server.stop()
+
+    asyncio.run(body())
+
+
+def test_a_pod_without_an_ipv4_address_is_reached() -> None:
+    """Clusters of IPv6 alone: probes and reports come to whatever address the pod has."""
+
+    async def body() -> None:
+        server = ProbeServer(Metrics(), healthy=lambda: None, ready=lambda: None)
+        port = await server.start(ALL, 0)
+        try:
+            for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
+                assert await asyncio.to_thread(_ask, f"http://{host}:{port}/healthz") == (200, "ok\n")
         finally:
             await server.stop()
 

@@ -30,6 +30,19 @@ def evaluated(chat_manifest: dict[str, Any], trained: Path, tmp_path_factory: py
     return workspace
 
 
+def test_training_that_left_no_model_is_said_so_and_where_it_should_be(
+    chat_manifest: dict[str, Any], trained: Path, tmp_path: Path
+) -> None:
+    workspace = Path(shutil.copytree(trained, tmp_path / "workspace", symlinks=True))
+    shutil.rmtree(workspace / "adapter")
+    end = stages.run_here(stages.orders(chat_manifest, Stage.EVALUATE, workspace), tmp_path / "evaluate")
+    assert end.code == 64
+    assert end.result is not None
+    assert end.result.error is not None
+    assert "left no adapter_config.json in the workspace's directory adapter" in end.result.error.message
+    assert "Traceback" not in end.log
+
+
 def with_gates(raw: dict[str, Any], gates: list[dict[str, Any]]) -> dict[str, Any]:
     spec = raw["spec"]
     return {**raw, "spec": {**spec, "evaluation": {**spec["evaluation"], "gates": gates}}}

@@ -80,7 +80,12 @@ def test_groups_stay_together_and_weights_reach_the_examples(prepared: Path) -> 
 
 
 def test_the_data_report_accounts_for_every_row(job: Any, tmp_path: Path) -> None:
-    rows = [*GOOD, GOOD[0], {"prompt": "x", "completion": "y<|im_end|>"}, {"prompt": "long", "completion": "word " * 400}]
+    rows = [
+        *GOOD,
+        GOOD[0],
+        {"prompt": "x", "completion": "y<|im_end|>"},
+        {"prompt": "long", "completion": " ".join(map(str, range(400)))},
+    ]
     end = stages.prepare(
         job(rows, preparation={"weighting": {"rules": [{"field": "customer", "equals": "c3", "weight": 0}]}}), tmp_path / "w"
     )
@@ -101,6 +106,21 @@ def test_the_data_report_accounts_for_every_row(job: Any, tmp_path: Path) -> Non
     text = json.dumps(report)
     assert "invoice" not in text, "a report holds no content"
     assert "personal data was not looked for" in report["anonymization"]
+
+
+def test_of_the_heaviest_example_the_question_is_shown_and_not_the_system_prompt(job: Any, tmp_path: Path) -> None:
+    turns = [("system", "You help."), ("user", "Where is my parcel?"), ("assistant", "At the post office.")]
+    messages = [{"role": role, "content": text} for role, text in turns]
+    rows = [{"messages": messages, "nr": 1}]
+    rows += [{"messages": [{"role": "user", "content": f"Q {n}?"}, messages[2]], "nr": 0} for n in range(40)]
+    weighting = {"rules": [{"field": "nr", "atLeast": 1, "weight": 3}]}
+    preparation = {"weighting": weighting, "anonymize": {"strategy": "mask"}, "split": {"validation": 0, "test": 0}}
+
+    end = stages.prepare(job(rows, preparation=preparation), tmp_path / "w")
+
+    assert end.code == 0, end.log
+    report = json.loads((tmp_path / "w/reports/data.json").read_text())
+    assert report["heaviest"][0]["text"] == "Where is my parcel? → At the post office."
 
 
 def test_the_same_data_gives_the_same_digest_and_other_data_another_one(job: Any, tmp_path: Path) -> None:
@@ -159,7 +179,7 @@ def test_broken_json_names_file_and_line(job: Any, tmp_path: Path) -> None:
     lines = [json.dumps(row).encode() for row in GOOD]
     lines[41] = lines[41][:-7]
     error = refused(job(b"\n".join(lines)), tmp_path / "w", 65)
-    assert 'spec.datasets[0] "tickets": tickets.jsonl line 42 broken JSON at column' in error.message
+    assert 'dataset "tickets": tickets.jsonl line 42 broken JSON at column' in error.message
     assert error.error_class == "DataError"
 
 
@@ -200,8 +220,67 @@ def test_a_file_that_cannot_be_used_is_named(content: bytes, message: str, job: 
     assert message in refused(job(content), tmp_path / "w", 65).message
 
 
+def test_a_table_of_windows_is_named_with_the_way_to_mend_it(job: Any, tmp_path: Path) -> None:
+    error = refused(job("prompt;completion\nWie?;Für Sie schön\n".encode("cp1252"), name="export.csv"), tmp_path / "w", 65)
+    assert error.field == "spec.datasets[0].uri"
+    assert error.message == 'dataset "tickets": export.csv line 2 is not UTF-8'
+    assert "iconv -f WINDOWS-1252 -t UTF-8" in str(error.hint)
+
+
+def test_a_misspelt_field_is_named_where_the_manifest_says_it(job: Any, tmp_path: Path) -> None:
+    rows = [{"Frage": f"Wie {n}?", "Antwort": f"So {n}."} for n in range(20)]
+    raw = job(rows, dataset={"fields": {"prompt": "Frage", "completion": "Antwrot"}})
+    error = refused(raw, tmp_path / "w", 65)
+    assert error.field == "spec.datasets[0].fields.completion"
+    assert error.message == 'dataset "tickets": tickets.jsonl line 1 has no field "Antwrot"; it has the fields Frage, Antwort'
+    assert error.hint == 'Did you mean "Antwort"?'
+
+
+def test_a_misspelt_group_is_blamed_on_the_split_and_not_on_the_mapping(job: Any, tmp_path: Path) -> None:
+    error = refused(job(GOOD, preparation={"split": {"groupBy": "custmer"}}), tmp_path / "w", 65)
+    assert error.message == (
+        'dataset "tickets": tickets.jsonl line 1 has no field "custmer", which preparation.split.groupBy names (60 of 60 rows).'
+    )
+
+
+def test_fields_that_say_nothing_are_warned_of_and_the_summary_counts_all_warnings(job: Any, tmp_path: Path) -> None:
+    """A misspelt weight would weigh every row 1, and nobody would know."""
+    raw = job(GOOD, dataset={"fields": {"weight": "wieght", "label": "priority"}})
+    end = stages.prepare(raw, tmp_path / "w")
+    assert end.result is not None
+    assert end.result.prepared is not None
+    report = json.loads((tmp_path / "w/reports/data.json").read_text(encoding="utf-8"))
+    said = [warning for warning in report["warnings"] if "fields." in warning]
+    assert said == [
+        'Dataset "tickets": fields.label names "priority", but prompt completion has no label.',
+        'Dataset "tickets": fields.weight names "wieght", which none of the first rows has.',
+    ]
+    assert report["summary"]["warnings"] == end.result.prepared.warnings == len(report["warnings"])
+
+
+def test_a_mapped_prompt_gets_no_further_column_that_happens_to_be_called_context(job: Any, tmp_path: Path) -> None:
+    rows = [{"frage": f"Wie {n}?", "antwort": f"So {n}.", "context": "internal"} for n in range(20)]
+    end = stages.prepare(job(rows, dataset={"fields": {"prompt": "frage", "completion": "antwort"}}), tmp_path / "w")
+    assert end.code == 0, end.log
+    report = json.loads((tmp_path / "w/reports/data.json").read_text(encoding="utf-8"))
+    assert report["datasets"][0]["format"] == "prompt_completion"
+    assert "context" not in report["datasets"][0]["because"]
+
+
+def test_running_text_that_is_all_too_long_is_cut_where_that_was_asked_for(job: Any, tmp_path: Path) -> None:
+    rows = [{"text": " ".join(map(str, range(n, n + 300)))} for n in range(20)]
+    end = stages.prepare(job(rows, preparation={"overlong": "truncate"}), tmp_path / "w")
+    assert end.code == 0, end.log
+
+
+def test_one_row_that_is_held_out_leaves_nothing_to_train_on_and_it_is_said(job: Any, tmp_path: Path) -> None:
+    error = refused(job(GOOD[:1], preparation={"split": {"validation": 0.1, "test": 0.1}}), tmp_path / "w", 65)
+    assert error.message == "no training example is left"
+    assert error.hint == "Held out: 1. Give more data, smaller shares, or a finer split.groupBy."
+
+
 def test_rows_that_are_all_too_long_say_how_long_they_are(job: Any, tmp_path: Path) -> None:
-    rows = [{"prompt": f"q{n}", "completion": "word " * 300} for n in range(20)]
+    rows = [{"prompt": f"q{n}", "completion": " ".join(map(str, range(300)))} for n in range(20)]
     error = refused(job(rows), tmp_path / "w", 65)
     assert "all 20 examples are longer than maxLength (200 tokens); the longest has" in error.message
     assert error.field == "spec.preparation.maxLength"
@@ -272,3 +351,22 @@ def test_an_encoder_is_refused_for_chat_before_anything_is_trained(encoder: Path
     raw["spec"]["model"]["uri"] = f"file://{encoder}"
     error = refused(raw, tmp_path / "w", 64)
     assert error.field == "spec.model.chatTemplate"
+
+
+def test_a_dataset_of_which_nothing_was_kept_is_told_and_all_examples_are_counted(job: Any, tmp_path: Path) -> None:
+    exam = write_jsonl(tmp_path / "exam.jsonl", GOOD)
+    other = write_jsonl(tmp_path / "other.jsonl", [{"prompt": f"other {n}?", "completion": f"yes {n}"} for n in range(40)])
+    raw = job(GOOD)
+    raw["spec"]["datasets"].append({"name": "other", "uri": f"file://{other}"})
+    raw["spec"]["evaluation"] = {"suites": [{"name": "exam", "uri": f"file://{exam}"}]}
+
+    end = stages.prepare(raw, tmp_path / "w")
+
+    assert end.result is not None
+    assert end.result.prepared is not None, end.log
+    report = json.loads((tmp_path / "w/reports/data.json").read_text(encoding="utf-8"))
+    assert 'Of the dataset "tickets" nothing was kept.' in report["warnings"]
+    found = end.result.prepared
+    assert found.split.suites == 60
+    assert found.split.train + found.split.validation + found.split.test + found.split.suites == found.examples.kept
+    assert found.examples.kept + sum(found.examples.dropped_by_reason.values()) == found.examples.read

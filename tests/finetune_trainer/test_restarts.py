@@ -136,7 +136,7 @@ def test_a_frozen_rank_is_noticed_and_its_peer_says_that_it_is_not_to_blame(
     frozen = ranks_of(process)[1]
     os.kill(frozen, signal.SIGSTOP)
 
-    end = finish(process, workspace, 1, timeout=60)
+    end = finish(process, workspace, 1, timeout=180)
 
     assert "nothing happened for" in end.log
     assert end.code == 75, "the launcher killed the frozen rank in the end, but nobody else did"

@@ -30,8 +30,8 @@ def told_to_stop(process: subprocess.Popen[str], folder: Path, *, once: Callable
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     begin = time.monotonic()
-    end = stages.ended(process, folder, timeout=30)
-    assert time.monotonic() - begin < 10, "a pod has a grace period of seconds"
+    end = stages.ended(process, folder, timeout=120)
+    assert time.monotonic() - begin < 60, "a pod has a grace period of two minutes"
     return end
 
 
@@ -45,7 +45,7 @@ def interrupted(end: stages.Ended, stage: Stage) -> None:
     assert end.result.stage == stage
 
 
-def test_prepare_that_is_told_to_stop_leaves_no_data(causal_lm: Path, tmp_path: Path) -> None:
+def test_prepare_that_is_told_to_stop_leaves_no_data_and_goes_on(causal_lm: Path, tmp_path: Path) -> None:
     data = write_jsonl(tmp_path / "chats.jsonl", chats(6_000))
     raw = stages.manifest(causal_lm, [{"uri": f"file://{data}"}], tmp_path / "out")
     workspace, folder = tmp_path / "workspace", tmp_path / "prepare-1"

@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,43 @@ def test_a_published_model_brings_its_tokenizer_and_chat_template(tuned: tuple[P
         chat, add_generation_prompt=True
     )
     assert {"config.json", "model.safetensors", "manifest.json", "README.md"} <= {path.name for path in out.iterdir()}
+
+
+def test_a_stranger_can_check_what_the_model_came_from_and_make_it_again(
+    tuned: tuple[Path, Path], chat_manifest: dict[str, Any]
+) -> None:
+    workspace, out = tuned
+    came_from = json.loads((out / "manifest.json").read_text())["provenance"]
+    (dataset,) = came_from["datasets"]
+    data = Path(chat_manifest["spec"]["datasets"][0]["uri"].removeprefix("file://"))
+    of_file = sha256(data.read_bytes()).hexdigest()
+    lines = f"{data.name}\0{of_file}\n"
+    assert dataset["digest"] == f"sha256:{sha256(lines.encode()).hexdigest()}"
+    assert (dataset["files"], dataset["bytes"]) == (1, data.stat().st_size)
+    assert json.loads((workspace / "reports/data.json").read_text())["datasets"][0]["contents"] == [
+        {"name": data.name, "bytes": data.stat().st_size, "sha256": of_file}
+    ]
+    assert came_from["prepared"]["digest"] == json.loads((workspace / "data/manifest.json").read_text())["digest"]
+    assert came_from["base"]["digest"] == json.loads((workspace / "data/model.json").read_text())["digest"]
+    assert came_from["seeds"] == {"split": 17, "training": 17, "evaluation": 17}
+    assert came_from["software"]["torch"] == torch.__version__.split("+")[0]
+    assert stages.orders(came_from["manifest"], Stage.TRAIN, workspace) == stages.orders(
+        chat_manifest | {"spec": chat_manifest["spec"] | {"method": {"type": "full"}, "resources": {"nodes": 1}}},
+        Stage.TRAIN,
+        workspace,
+    ), "the manifest that stands there gives the same orders"
+
+
+def test_the_card_says_on_how_many_examples_each_score_stands_and_what_was_read(tuned: tuple[Path, Path]) -> None:
+    workspace, out = tuned
+    card = (out / "README.md").read_text(encoding="utf-8")
+    said = evaluation(workspace)
+    assert said["answered"] == 4 < said["examples"]
+    examples = {cells[1].strip(): cells[5].strip() for line in card.splitlines() if len(cells := line.split("|")) > 6}
+    assert (examples["loss"], examples["chrf"]) == (str(said["examples"]), "4")
+    digest = json.loads((workspace / "reports/data.json").read_text())["datasets"][0]["digest"]
+    assert digest in card
+    assert "licence: not stated" in card
 
 
 # ---------------------------------------------------------------- classes

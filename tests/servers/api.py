@@ -46,12 +46,15 @@ class Answer:
     part: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    done: bool = False
+    """Carried out all the same, as when the true answer is lost."""
 
 
 @dataclass(eq=False)
 class Watcher:
     resource: Resource
     selector: str
+    name: str = ""
     lines: asyncio.Queue[Object | None] = field(default_factory=asyncio.Queue)
 
 
@@ -64,6 +67,8 @@ class ApiServer:
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
         self.counts: Counter[str] = Counter()
         self.watchers: list[Watcher] = []
+        self.reviews: dict[str, Object] = {}
+        """Token to the status of its TokenReview."""
         self.url = ""
         self._numbers = itertools.count(1000)
 
@@ -92,7 +97,8 @@ class ApiServer:
         metadata.setdefault("uid", old["metadata"]["uid"] if old else f"uid-{number}")
         metadata.setdefault("creationTimestamp", "2026-11-30T12:00:00Z")
         metadata["resourceVersion"] = number
-        metadata["generation"] = 1
+        known = old["metadata"]["generation"] if old else 0
+        metadata["generation"] = known + (old is None or old.get("spec") != found.get("spec"))
         found.setdefault("apiVersion", resource[0])
         found.setdefault("kind", RESOURCES[resource])
         self.objects[key] = found
@@ -114,8 +120,17 @@ class ApiServer:
 
     def _tell(self, resource: Resource, what: str, found: Object) -> None:
         for watcher in self.watchers:
-            if watcher.resource == resource and _matches(found, watcher.selector):
+            named = watcher.name in ("", found["metadata"]["name"])
+            if watcher.resource == resource and named and _matches(found, watcher.selector):
                 watcher.lines.put_nowait({"type": what, "object": found})
+
+    def _catch_up(self, watcher: Watcher, version: int) -> None:
+        """What was written between the listing of this version and the watch."""
+        for (resource, *_), found in self.objects.items():
+            named = watcher.name in ("", found["metadata"]["name"])
+            later = int(found["metadata"]["resourceVersion"]) > version
+            if resource == watcher.resource and named and later and _matches(found, watcher.selector):
+                watcher.lines.put_nowait({"type": "MODIFIED", "object": found})
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -124,6 +139,8 @@ class ApiServer:
         for lie in self.instead:
             if lie.times and lie.method in ("", request.method) and lie.part in str(request.rel_url):
                 lie.times -= 1
+                if lie.done:
+                    await self._route(request, parsed)
                 return web.Response(status=lie.status, headers=lie.headers, body=lie.body or _status(lie.status, "Told"))
         return await self._route(request, parsed)
 
@@ -138,6 +155,9 @@ class ApiServer:
         rest = rest[2:] if namespace else rest
         resource, name = (api, rest[0]), rest[1] if len(rest) > 1 else ""
         sub = rest[2] if len(rest) > 2 else ""
+        if rest == ["tokenreviews"]:
+            self.counts["post tokenreviews"] += 1
+            return web.json_response({**body, "status": self.reviews.get(body["spec"]["token"], {})}, status=201)
         if resource not in RESOURCES:
             return _refusal(404, "NotFound")
         watching = request.query.get("watch") == "true"
@@ -163,6 +183,8 @@ class ApiServer:
         found = [
             o for (r, ns, _), o in self.objects.items() if r == resource and namespace in ("", ns) and _matches(o, selector)
         ]
+        if name := _name_alone(request):
+            found = [o for o in found if o["metadata"]["name"] == name]
         if "involvedObject.uid=" in request.query.get("fieldSelector", ""):
             uid = request.query["fieldSelector"].partition("=")[2]
             found = [o for o in found if o["involvedObject"]["uid"] == uid]
@@ -176,8 +198,9 @@ class ApiServer:
     async def _watch(self, request: web.Request, resource: Resource) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
-        watcher = Watcher(resource, request.query.get("labelSelector", ""))
+        watcher = Watcher(resource, request.query.get("labelSelector", ""), _name_alone(request))
         self.watchers.append(watcher)
+        self._catch_up(watcher, int(request.query.get("resourceVersion") or next(self._numbers)))
         try:
             while (line := await watcher.lines.get()) is not None:
                 await response.write(json.dumps(line).encode() + b"\n")
@@ -212,6 +235,12 @@ def _matches(found: Object, selector: str) -> bool:
     labels = found["metadata"].get("labels") or {}
     terms = [term.partition("=") for term in selector.split(",") if term]
     return all(labels.get(name) == value if equals else name in labels for name, equals, value in terms)
+
+
+def _name_alone(request: web.Request) -> str:
+    """The one object that is asked for; empty if all are."""
+    fields = request.query.get("fieldSelector", "")
+    return fields.partition("=")[2] if fields.startswith("metadata.name=") else ""
 
 
 def _roots(what: str) -> Object:

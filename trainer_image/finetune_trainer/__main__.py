@@ -31,9 +31,9 @@ from finetune_api.contract.result import ErrorClass, StageError, StageResult, en
 from finetune_api.contract.trainer_config import TrainerConfig, read_config
 from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import DataError, FinetuneError, Interrupted, OutOfMemory, Transient, UserError
-from finetune_trainer.engine.reporting import ProgressReporter
 from finetune_trainer.environment import quiet_libraries
 from finetune_trainer.launch import die_with_parent, launch
+from finetune_trainer.reporting import ProgressReporter
 
 STAGES = ("prepare", "train", "evaluate", "publish")
 
@@ -92,7 +92,7 @@ def _run(config: TrainerConfig, environment: Mapping[str, str]) -> StageResult:
             case "prepare":
                 from finetune_trainer import prepare
 
-                return prepare.run(config, workspace, reporter, environment)
+                return prepare.run(config, workspace, reporter, environment, now=datetime.now(UTC))
             case "train":
                 from finetune_trainer import train
 

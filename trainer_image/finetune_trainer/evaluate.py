@@ -24,16 +24,16 @@ from finetune_api.contract.result import StageResult
 from finetune_api.contract.summary import Delta, EvaluationSummary, GateResult, Score
 from finetune_api.contract.trainer_config import EvaluateConfig, TrainerConfig
 from finetune_api.contract.workspace import Workspace
-from finetune_api.errors import DataError
+from finetune_api.errors import DataError, UserError
 from finetune_api.v1alpha1.evaluation import MAIN_METRIC, METRIC_TRAITS, Metric
 from finetune_trainer.data.store import Documents, open_documents
-from finetune_trainer.engine.reporting import ProgressReporter
 from finetune_trainer.evidence.evaluation_report import write_reports
 from finetune_trainer.model import attention
 from finetune_trainer.model.files import load_tokenizer, stop_ids
 from finetune_trainer.model.heads import CausalHead, ClassifierHead, Head
 from finetune_trainer.model.load import load_causal_lm, load_classifier
 from finetune_trainer.model.packing import check_packing
+from finetune_trainer.reporting import ProgressReporter
 from finetune_trainer.scoring.compare import Difference, compare, measure, verdict
 from finetune_trainer.scoring.gates import Measured, judge
 from finetune_trainer.scoring.generate import Answer, Exchange, answer, exchanges, longest_answer, without_template
@@ -118,7 +118,11 @@ class _Evaluation:
     # ------------------------------------------------------------ measuring
 
     def measure_models(self) -> None:
-        """Score base and tuned model on every test set."""
+        """Score base and tuned model on every test set.
+
+        Raises: UserError if training left no model, as a program of somebody's own may.
+        """
+        self._check_tuned()
         attention.register()
         if torch.cuda.is_available():
             torch.cuda.set_device(0)
@@ -144,6 +148,16 @@ class _Evaluation:
             None if one.name == TEST else one.name: Measured(one.base, one.tuned, one.differences) for one in self.sets
         }
         self.gates = [judge(gate, measured) for gate in self.orders.gates]
+
+    def _check_tuned(self) -> None:
+        adapter = self.orders.tuned == "adapter"
+        folder, needed = (self.workspace.adapter, "adapter_config.json") if adapter else (self.workspace.merged, "config.json")
+        if not (folder / needed).is_file():
+            raise UserError(
+                f"training left no {needed} in the workspace's directory {folder.name}, so there is no tuned model to measure",
+                field="spec.command",
+                hint="A program of your own must save its model there before it exits 0: see the contract.",
+            )
 
     def _head(self, folder: Any, *, adapter: bool) -> Head:
         trusted = self.config.model.trust_remote_code
@@ -195,6 +209,7 @@ class _Evaluation:
         difference = test.differences.get(main)
         return EvaluationSummary(
             examples=len(test.data),
+            answered=None if self.classification else len(test.asked),
             score=Score(metric=str(main), base=_rounded(test.base.get(main)), tuned=round(test.tuned[main], 4)),
             base={str(metric): round(value, 6) for metric, value in test.base.items()},
             tuned={str(metric): round(value, 6) for metric, value in test.tuned.items()},
@@ -240,12 +255,14 @@ class _Evaluation:
         """Answers of base and tuned model side by side; in classification the examples they disagree about come first."""
         if self.classification:
             return self._classified_samples(one)
-        prompts = without_template([self.tokenizer.decode(asked.prompt, skip_special_tokens=True) for asked in one.asked])
+        decoded = [self.tokenizer.decode(asked.prompt, skip_special_tokens=True) for asked in one.asked]
+        prompts = without_template(decoded, self.tokenizer)
         return [
             {
                 "prompt": prompts[number],
                 "reference": one.references[number],
                 "base": one.answers["base"][number].text if "base" in one.answers else None,
+                "baseEnded": one.answers["base"][number].ended if "base" in one.answers else None,
                 "tuned": one.answers["tuned"][number].text,
                 "tunedEnded": one.answers["tuned"][number].ended,
             }

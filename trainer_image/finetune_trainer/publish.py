@@ -19,9 +19,9 @@ from finetune_api.contract.result import StageResult
 from finetune_api.contract.summary import OutputSummary
 from finetune_api.contract.trainer_config import TrainerConfig
 from finetune_api.contract.workspace import Workspace
-from finetune_trainer.engine.reporting import ProgressReporter
+from finetune_trainer.digests import file_digest
 from finetune_trainer.evidence.card import model_card
-from finetune_trainer.evidence.digests import file_digest
+from finetune_trainer.reporting import ProgressReporter
 from finetune_trainer.sources import Credentials, publish
 
 log = logging.getLogger(__name__)
@@ -55,9 +55,10 @@ def run(
     card = model_card(
         config,
         data=_read(workspace.data_report),
-        training=_read(workspace.training_report),
+        training=_read(workspace.training_report) if workspace.training_report.is_file() else None,
         evaluation=evaluation,
         model=_read(workspace.data / "model.json"),
+        origin=_read(workspace.provenance) if workspace.provenance.is_file() else {},
         now=now,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -110,6 +111,8 @@ def _write_manifest(config: TrainerConfig, workspace: Workspace, evaluation: dic
         "evaluation": evaluation["summary"],
         "files": files,
     }
+    if workspace.provenance.is_file():
+        manifest["provenance"] = _read(workspace.provenance)
     path = folder / MANIFEST
     path.write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
     size = sum(int(str(file["bytes"])) for file in files.values()) + path.stat().st_size

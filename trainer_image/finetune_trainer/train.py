@@ -31,20 +31,21 @@ from finetune_api.contract.summary import TrainSummary
 from finetune_api.contract.trainer_config import TrainerConfig
 from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import Interrupted, Transient, UserError
-from finetune_trainer.data.pack import rows_for_step, rows_one_by_one
 from finetune_trainer.data.store import Documents, open_documents
+from finetune_trainer.data.tokens.pack import rows_for_step, rows_one_by_one
 from finetune_trainer.engine.build import build_engine
 from finetune_trainer.engine.checkpoint import Checkpoints, Found, Progress
 from finetune_trainer.engine.distributed import Ranks, StopRequest, Watchdog, lost_peer
 from finetune_trainer.engine.journal import Journal
 from finetune_trainer.engine.order import GlobalOrder
-from finetune_trainer.engine.reporting import ProgressReporter
 from finetune_trainer.engine.schedule import learning_rate
 from finetune_trainer.engine.states import EngineStates
+from finetune_trainer.evidence.provenance import software
 from finetune_trainer.model import attention
 from finetune_trainer.model.batch import micro_batch
 from finetune_trainer.model.export import export
 from finetune_trainer.model.packing import check_packing
+from finetune_trainer.reporting import ProgressReporter
 from finetune_trainer.whole import write_whole
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,16 @@ class _Data:
 
 
 class Training:
-    """One rank of one attempt."""
+    """One rank of one attempt.
+
+    Args:
+        config: orders of train.
+        workspace: holds model and data, and takes checkpoints and weights.
+        ranks: this one among the others.
+        reporter: is told of each step; only the first rank's says anything.
+        watchdog: armed anew for each part of the work.
+    Raises: UserError if there are other processes than the plan has, or the model cannot be trained so.
+    """
 
     def __init__(
         self,
@@ -134,7 +144,10 @@ class Training:
     # ------------------------------------------------------------ the loop
 
     def fit(self, stop: StopRequest) -> TrainSummary:
-        """Train from the newest checkpoint to the last step, or until told to stop; leave the tuned weights behind."""
+        """Train from the newest checkpoint to the last step, or until told to stop; leave the tuned weights behind.
+
+        Raises: Interrupted if it was told to stop before the last step, after a checkpoint; Transient if a peer went away.
+        """
         orders = self.orders
         self._resume()
         resumed_from, begin = self.progress.step, time.monotonic()
@@ -348,6 +361,7 @@ class Training:
             "packing": self.packed,
             "worldSize": self.ranks.world_size,
             "orders": self.orders.model_dump(mode="json", by_alias=True),
+            "software": software(),
         }
         write_whole(self.workspace.training_report, json.dumps(value, indent=1))
 

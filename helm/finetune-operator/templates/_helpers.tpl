@@ -8,9 +8,21 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "finetune.labels" -}}
-{{ include "finetune.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- $own := dict "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") "app.kubernetes.io/version" (.Chart.AppVersion | replace "+" "_") "app.kubernetes.io/managed-by" .Release.Service -}}
+{{- toYaml (merge (include "finetune.selector" . | fromYaml) $own .Values.labels) -}}
+{{- end }}
+
+{{- /* The labels of an object that has more of its own: a list of the root and those. */}}
+{{- define "finetune.labelsAnd" -}}
+{{- toYaml (merge (dict) (index . 1) (include "finetune.labels" (index . 0) | fromYaml)) -}}
+{{- end }}
+
+{{- /* Labels and annotations of an object. */}}
+{{- define "finetune.metadata" -}}
+labels: {{- include "finetune.labels" . | nindent 2 }}
+{{- with .Values.annotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "finetune.serviceAccount" -}}

@@ -34,6 +34,8 @@ class SplitCounts(Model):
     """For early stopping."""
     test: int
     """For the comparison."""
+    suites: int = 0
+    """Of all suites together."""
 
 
 class WeightSummary(Model):
@@ -56,6 +58,9 @@ class DataSummary(Model):
     """Tokens kept, over all splits."""
     redactions: dict[str, int] = Field(default_factory=dict)
     """Personal items replaced, by kind; empty where nothing was looked for."""
+    residual_rate: float | None = None
+    """Share of the examples in which a second look, by other means, still found personal data; absent where nothing was
+    looked for."""
     weights: WeightSummary
     """Loss weights."""
     split: SplitCounts
@@ -127,6 +132,8 @@ class EvaluationSummary(Model):
 
     examples: int
     """Held-out examples scored."""
+    answered: int | None = None
+    """How many of them were answered, for the metrics of answers; absent where the task has none."""
     score: Score
     """The main metric."""
     base: dict[str, float] = Field(default_factory=dict)

@@ -14,10 +14,15 @@ from pydantic import Field, ValidationError
 from finetune_api.errors import UserError
 from finetune_api.model import Model
 from finetune_api.parse import problems_of, unknown_fields
-from finetune_api.v1alpha1.data import DataFormat, FieldMapping, Preparation, Role
+from finetune_api.v1alpha1.anonymize import Entity
+from finetune_api.v1alpha1.data import DataFormat, DocumentSettings, FieldMapping, MailSettings, Role
 from finetune_api.v1alpha1.evaluation import Gate, Metric, Task
+from finetune_api.v1alpha1.preparation import Preparation
 
 CONFIG_VERSION = "v1alpha1"
+
+WITHOUT_MODEL = "none"
+"""In the place of a model's URI: data is prepared without one, to be looked at. Lengths are then characters."""
 
 StageName = Literal["prepare", "train", "evaluate", "publish"]
 
@@ -48,7 +53,7 @@ class ModelInput(Model):
     """The base model."""
 
     uri: str
-    """Where it is."""
+    """Where it is; none, for prepare alone, where there is none."""
     revision: str = "main"
     """Branch, tag or commit of an hf:// model."""
     trust_remote_code: bool = False
@@ -70,16 +75,42 @@ class DatasetInput(Model):
     """Where it is."""
     revision: str = "main"
     """Branch, tag or commit of an hf:// dataset."""
-    role: Role | Literal["suite"] = "train"
+    role: Role | Literal["suite", "reference"] = "train"
     """What it is for."""
     format: DataFormat = "auto"
     """Shape of the rows."""
     fields: FieldMapping = FieldMapping()
     """Field names."""
+    mail: MailSettings = MailSettings()
+    """Who is inside in mailboxes."""
+    documents: DocumentSettings = DocumentSettings()
+    """What becomes of documents."""
     weight: float = 1.0
     """Mixing weight."""
     environment_prefix: str = ""
     """Credentials are looked up in the environment with this prefix first, then without."""
+
+
+class DetectorInput(Model):
+    """A detector of personal data beside those that are built in."""
+
+    field: str
+    """Path in the manifest, for messages."""
+    uri: str
+    """Where it is: a model for token classification, or presidio+http(s)://."""
+    revision: str = "main"
+    """Branch, tag or commit of an hf:// model."""
+    labels: dict[str, Entity] | None = None
+    """Its labels and the kinds they stand for; None: the usual ones."""
+    min_score: float = 0.5
+    """Score from which on it is believed."""
+    environment_prefix: str = ""
+    """Credentials are looked up in the environment with this prefix first, then without."""
+
+    @property
+    def is_service(self) -> bool:
+        """Whether it is asked over the network, and is no model that is run here."""
+        return self.uri.startswith("presidio+")
 
 
 class PrepareConfig(Model):
@@ -87,10 +118,16 @@ class PrepareConfig(Model):
 
     datasets: tuple[DatasetInput, ...]
     """Sources, suites included."""
+    reference: DatasetInput | None = None
+    """Rows by which relevance is measured; set where preparation.weighting.relevance has a reference."""
     preparation: Preparation
     """How rows become examples; both shares of the split are set."""
+    detectors: tuple[DetectorInput, ...] = ()
+    """Detectors of personal data beside those that are built in."""
     seed: int
     """Seed of everything random."""
+    write_examples: str | None = None
+    """File to which the prepared examples are written as text, JSONL or JSONL.gz; only without a model."""
 
 
 class LoraConfig(Model):
@@ -197,6 +234,8 @@ class EvaluateConfig(Model):
     """Seed of the bootstrap and of a new classification head."""
     plan: tuple[PlannedValue, ...] = ()
     """What the plan resolved, for the report."""
+    manifest: dict[str, Any] = Field(default_factory=dict)
+    """The job as it was asked for, for the evidence: without what concerns pods, and without queries of URIs."""
 
 
 class PublishConfig(Model):

@@ -61,6 +61,11 @@ class Workspace:
         return self.reports / "data.json"
 
     @property
+    def data_page(self) -> Path:
+        """The same on a page of its own."""
+        return self.reports / "data.html"
+
+    @property
     def training_report(self) -> Path:
         """How training went."""
         return self.reports / "training.json"
@@ -74,6 +79,11 @@ class Workspace:
     def plan_report(self) -> Path:
         """Every resolved value with its reason."""
         return self.reports / "plan.json"
+
+    @property
+    def provenance(self) -> Path:
+        """What the tuned model came from: digests of inputs and outputs, seeds, versions, the manifest."""
+        return self.reports / "provenance.json"
 
     @property
     def html_report(self) -> Path:

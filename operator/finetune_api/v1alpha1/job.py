@@ -8,10 +8,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from finetune_api import meta
-from finetune_api.model import DNS_LABEL, JOB_NAME_MAX, Model, ObjectName, Rule, Text, as_server, unavailable
-from finetune_api.v1alpha1.data import Dataset, ModelSource, Output, Preparation
+from finetune_api.model import DNS_LABEL, JOB_NAME_MAX, Model, ObjectName, Rule, as_server, unavailable
+from finetune_api.v1alpha1.data import Dataset, ModelSource, Output
 from finetune_api.v1alpha1.evaluation import Evaluation, Metric, Task, metrics_of
 from finetune_api.v1alpha1.method import Method
+from finetune_api.v1alpha1.preparation import Preparation
 from finetune_api.v1alpha1.running import Network, PodTemplate, Resources, RunPolicy, Scheduling, Workspace
 from finetune_api.v1alpha1.status import FineTuneJobStatus
 from finetune_api.v1alpha1.training import DeepSpeed, Training
@@ -26,6 +27,9 @@ _METRICS_OF_TASK = f"(self.task == 'classification' ? {_metric_list('classificat
 
 def _fits(task: Task, metrics: tuple[Metric, ...]) -> bool:
     return set(metrics) <= set(metrics_of("classification" if task == "classification" else "chat"))
+
+
+Word = Annotated[str, Field(min_length=1, max_length=16_384)]
 
 
 class FineTuneJobSpec(Model):
@@ -56,8 +60,8 @@ class FineTuneJobSpec(Model):
     """What may be added to the pods."""
     image: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     """Image of the stages. Left out: the trainer image the operator was installed with."""
-    command: Annotated[tuple[Text, ...], Field(min_length=1, max_length=64)] | None = None
-    """Program that trains instead of ours, in `image`."""
+    command: Annotated[tuple[Word, ...], Field(min_length=1, max_length=64)] | None = None
+    """Program that trains instead of ours, in `image`, with its arguments; one of them may be a short script."""
     workspace: Workspace = Workspace()
     """Volume that the stages share."""
     network: Network = Network()
@@ -106,6 +110,12 @@ class FineTuneJobSpec(Model):
             message="a gate's metric does not exist for this task; chat has loss, perplexity, token_accuracy, exact_match,"
             " chrf, ends_by_itself; classification has loss, accuracy, macro_f1",
             field="evaluation.gates",
+        ),
+        Rule(
+            cel="self.task != 'classification' || self.preparation.contradictions.answerWords == 0",
+            holds=lambda spec: spec.task != "classification" or spec.preparation.contradictions.answer_words == 0,
+            message="the task classification has labels, and no answers that count as such",
+            field="preparation.contradictions.answerWords",
         ),
         Rule(
             cel="self.method.type != 'full' || !has(self.output.format) || self.output.format == 'merged'",

@@ -33,7 +33,11 @@ class Phase(StrEnum):
     @property
     def terminal(self) -> bool:
         """Whether nothing can follow."""
-        return self in (Phase.SUCCEEDED, Phase.REJECTED, Phase.FAILED)
+        return self in TERMINAL_PHASES
+
+
+TERMINAL_PHASES = (Phase.SUCCEEDED, Phase.REJECTED, Phase.FAILED)
+"""How a job ends. As a tuple it may be asked about whatever a stored object holds, hashable or not."""
 
 
 class ConditionType(StrEnum):

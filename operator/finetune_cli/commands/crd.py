@@ -10,7 +10,7 @@ from typing import Any
 def add(subparsers: Any) -> None:
     """Declare the command."""
     parser: argparse.ArgumentParser = subparsers.add_parser("crd", help="print the CustomResourceDefinition")
-    parser.add_argument("--output", choices=("yaml", "json", "markdown"), default="yaml", help="format (default: yaml)")
+    parser.add_argument("-o", "--output", choices=("yaml", "json", "markdown"), default="yaml", help="format (default: yaml)")
     parser.set_defaults(run=run)
 
 

@@ -11,9 +11,10 @@ from finetune_api.parse import parse_job
 from finetune_api.v1alpha1.status import Phase
 from finetune_cli.commands.selection import add_volumes, add_workspace, workspace_of
 from finetune_cli.console import as_json, print_plan
+from finetune_cli.exit_codes import STOPPED
 from finetune_cli.machine import this_machine
 from finetune_cli.manifest import localized, read_manifest
-from finetune_cli.workspace import Workspace, take_up
+from finetune_cli.workspace import Workspace, with_known_facts
 from finetune_operator.brain.plan import Plan, plan
 from finetune_operator.brain.stages import Stage
 
@@ -26,7 +27,7 @@ def add(subparsers: Any) -> None:
     add_volumes(parser)
     parser.add_argument("--prepare", action="store_true", help="run the prepare stage first, so that steps are known")
     parser.add_argument("--plain", action="store_true", help="plain lines instead of bars")
-    parser.add_argument("--output", choices=("text", "json"), default="text", help="how to answer (default: text)")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to answer (default: text)")
     parser.set_defaults(run=run)
 
 
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     manifest = read_manifest(arguments.manifest)
     job = localized(parse_job(manifest.raw), manifest)
     if arguments.prepare:
-        from finetune_cli.commands.run import STOPPED, carry_out
+        from finetune_cli.commands.run import carry_out
 
         job, _ = carry_out(arguments, until=Stage.PREPARE)
         if job.status.phase is Phase.FAILED:
@@ -44,7 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
         if job.status.phase is Phase.SUSPENDED:
             return STOPPED
     elif (folder := workspace_of(arguments, job.name)).is_dir():
-        job = take_up(job, Workspace(folder))
+        job, note = with_known_facts(job, Workspace(folder))
+        if note:
+            sys.stderr.write(f"Note: {note}\n")
     machine = this_machine(arguments.environment)
     made = plan(job.spec, job.status.facts, machine, smaller=job.status.restarts.out_of_memory)
     if arguments.output == "json":

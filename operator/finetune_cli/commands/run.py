@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,20 +12,23 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from finetune_api.errors import UserError
+from finetune_api.contract.trainer_config import Mounts
+from finetune_api.errors import InvalidSpec, UserError
+from finetune_api.exam import without_exam
 from finetune_api.parse import parse_job
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.status import FineTuneJobStatus, Phase
-from finetune_cli.commands.selection import add_volumes, add_workspace, mounts_of, results_of, workspace_of
+from finetune_cli.commands.selection import add_volumes, add_workspace, local_path, mounts_of, results_of, workspace_of
 from finetune_cli.console import Display, as_json, display, print_result
+from finetune_cli.exit_codes import OF_PHASE
 from finetune_cli.local import LocalRun
 from finetune_cli.machine import this_machine
 from finetune_cli.manifest import localized, read_manifest
 from finetune_cli.workspace import Workspace, forget, take_up
 from finetune_operator.brain.stages import Stage
 
-STOPPED = 130
-_CODES = {Phase.SUCCEEDED: 0, Phase.REJECTED: 3, Phase.FAILED: 1, Phase.SUSPENDED: STOPPED}
+_PUBLICATION = "manifest.json"
+"""By which a published directory is known as such."""
 
 
 def add(subparsers: Any) -> None:
@@ -37,7 +41,7 @@ def add(subparsers: Any) -> None:
     add_volumes(parser)
     parser.add_argument("--fresh", action="store_true", help="forget what the workspace holds and begin anew")
     parser.add_argument("--plain", action="store_true", help="plain lines instead of bars")
-    parser.add_argument("--output", choices=("text", "json"), default="text", help="how to print the result (default: text)")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to answer (default: text)")
     parser.set_defaults(run=run)
 
 
@@ -50,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(as_json({"name": job.name, "workspace": str(workspace), "status": status, "paths": places}) + "\n")
     else:
         print_result(job.status, places, sys.stdout)
-    return _CODES.get(job.status.phase or Phase.FAILED, 1)
+    return OF_PHASE.get(job.status.phase or Phase.FAILED, 1)
 
 
 def carry_out(arguments: argparse.Namespace, *, until: Stage | None) -> tuple[FineTuneJob, Path]:
@@ -60,20 +64,26 @@ def carry_out(arguments: argparse.Namespace, *, until: Stage | None) -> tuple[Fi
     """
     manifest = read_manifest(arguments.manifest)
     job = localized(parse_job(manifest.raw), manifest)
-    _require_trainer()
+    if until is None and (missing := without_exam(job.spec)) is not None:
+        raise InvalidSpec([missing])
+    require_trainer()
     folder = workspace_of(arguments, job.name)
     workspace = Workspace(folder)
     workspace.lock()
     if getattr(arguments, "fresh", False):
         forget(folder)
     job = take_up(job, workspace)
+    mounts = mounts_of(arguments, manifest, folder)
+    if until is None and job.status.output is None:
+        check_output(job.spec.output.uri, mounts)
     screen = display(plain=getattr(arguments, "plain", False), clock=arguments.clock)
     local = LocalRun(
         job=job,
         workspace=workspace,
         machine=this_machine(arguments.environment),
-        mounts=mounts_of(arguments, manifest, folder),
+        mounts=mounts,
         environment=arguments.environment,
+        folder=manifest.folder,
         clock=arguments.clock,
         say=screen.say,
         show=screen.show,
@@ -86,12 +96,38 @@ def carry_out(arguments: argparse.Namespace, *, until: Stage | None) -> tuple[Fi
         screen.close()
 
 
-def _require_trainer() -> None:
+def check_output(uri: str, mounts: Mounts) -> None:
+    """Say it before the training that publishing would fail: where the output is a directory of this machine.
+
+    Raises: UserError if the place is taken by something that is no publication, or cannot be written.
+    """
+    target = local_path(uri, mounts)
+    if target is None:
+        return
+    field = "spec.output.uri"
+    if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / _PUBLICATION).is_file()):
+        raise UserError(
+            f"{target} holds files that are no publication, and is never overwritten",
+            field=field,
+            hint="Empty it, or name a directory that is not there yet.",
+        )
+    there = next((one for one in (target, *target.parents) if one.exists()), target)
+    if not os.access(there, os.W_OK):
+        raise UserError(f"{target} cannot be written: {there} is closed to this user", field=field)
+
+
+DATA_ALONE = ("finetune_trainer", "numpy", "pyarrow")
+"""What it takes to look at data without a model."""
+
+
+def require_trainer(*needed: str) -> None:
     """Say it before a workspace is made: a plain installation of `finetune` has neither torch nor the trainer.
 
+    Args:
+        needed: packages, where less than all of the trainer is needed.
     Raises: UserError with what to install.
     """
-    missing = [name for name in ("finetune_trainer", "torch", "deepspeed") if find_spec(name) is None]
+    missing = [name for name in needed or ("finetune_trainer", "torch", "deepspeed") if find_spec(name) is None]
     if missing:
         raise UserError(
             f"running a job here needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",

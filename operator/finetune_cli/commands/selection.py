@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 from finetune_api.contract.trainer_config import Mounts
 from finetune_api.errors import UserError
+from finetune_api.uris import file_path
 from finetune_cli.manifest import Manifest
 
 DEFAULT_ROOT = Path(".finetune")
@@ -47,6 +49,15 @@ def mounts_of(arguments: argparse.Namespace, manifest: Manifest, workspace: Path
                 (folder / Path(key).name).write_text(text, encoding="utf-8")
             maps[name] = str(folder)
     return Mounts(claims=_pairs(arguments.claim, "--claim"), config_maps=maps)
+
+
+def local_path(uri: str, mounts: Mounts) -> Path | None:
+    """Where a URI leads on this machine; None if it leads elsewhere, or to a claim of which no directory is known."""
+    if (path := file_path(uri)) is not None:
+        return Path(path)
+    claim, _, below = uri.removeprefix("pvc://").partition("/")
+    directory = mounts.claims.get(claim) if uri.startswith("pvc://") else None
+    return Path(directory) / unquote(below) if directory is not None else None
 
 
 def _pairs(values: Iterable[str], option: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from finetune_api.contract.trainer_config import (
     CONFIG_VERSION,
     DatasetInput,
+    DetectorInput,
     EvaluateConfig,
     JobIdentity,
     LoraConfig,
@@ -16,10 +17,13 @@ from finetune_api.contract.trainer_config import (
     TrainConfig,
     TrainerConfig,
 )
-from finetune_api.v1alpha1.data import FieldMapping
+from finetune_api.v1alpha1.data import DocumentSettings, FieldMapping, MailSettings
 from finetune_api.v1alpha1.job import FineTuneJob
+from finetune_api.v1alpha1.preparation import NEAR_SIMILARITY
+from finetune_api.v1alpha1.weighting import REFERENCE_FIELD, Reference
 from finetune_operator.brain.plan import Plan
 from finetune_operator.brain.stages import Stage
+from finetune_operator.brain.written import as_written
 
 
 def configure(
@@ -63,6 +67,9 @@ def configure(
 def _prepare(job: FineTuneJob, plan: Plan) -> PrepareConfig:
     spec = job.spec
     split = spec.preparation.split.model_copy(update={"validation": plan.validation_share, "test": plan.test_share})
+    near = spec.preparation.near_similarity
+    if near is None and spec.preparation.deduplicate == "near":
+        near = NEAR_SIMILARITY
     datasets = [
         DatasetInput(
             name=dataset.name or f"data-{index + 1}",
@@ -72,6 +79,8 @@ def _prepare(job: FineTuneJob, plan: Plan) -> PrepareConfig:
             role=dataset.role or "train",
             format=dataset.format or "auto",
             fields=dataset.fields or FieldMapping(),
+            mail=dataset.mail or MailSettings(),
+            documents=dataset.documents or DocumentSettings(),
             weight=dataset.weight or 1.0,
             environment_prefix=f"DATASET_{index}_",
         )
@@ -89,10 +98,37 @@ def _prepare(job: FineTuneJob, plan: Plan) -> PrepareConfig:
         )
         for index, suite in enumerate(spec.evaluation.suites)
     ]
+    detectors = [
+        DetectorInput(
+            field=f"spec.preparation.anonymize.detectors[{index}]",
+            uri=detector.uri,
+            revision=detector.revision or "main",
+            labels=detector.labels,
+            min_score=detector.min_score or 0.5,
+            environment_prefix=f"DETECTOR_{index}_",
+        )
+        for index, detector in enumerate(spec.preparation.anonymize.detectors)
+    ]
+    reference = spec.preparation.weighting.reference
     return PrepareConfig(
         datasets=(*datasets, *suites),
-        preparation=spec.preparation.model_copy(update={"split": split}),
+        detectors=tuple(detectors),
+        reference=_reference(reference) if reference is not None else None,
+        preparation=spec.preparation.model_copy(update={"split": split, "near_similarity": near}),
         seed=spec.training.seed,
+    )
+
+
+def _reference(said: Reference) -> DatasetInput:
+    return DatasetInput(
+        name="reference",
+        field=REFERENCE_FIELD,
+        uri=said.uri,
+        revision=said.revision or "main",
+        role="reference",
+        format=said.format or "auto",
+        fields=said.fields or FieldMapping(),
+        environment_prefix="REFERENCE_",
     )
 
 
@@ -152,4 +188,5 @@ def _evaluate(job: FineTuneJob, plan: Plan, tuned: str) -> EvaluateConfig:
         tokens_per_micro_batch=plan.layout.tokens,
         seed=job.spec.training.seed,
         plan=tuple(PlannedValue(field=c.field, value=c.value, reason=c.reason) for c in plan.choices),
+        manifest=as_written(job),
     )

@@ -20,8 +20,9 @@ from finetune_operator.brain.retries import backoff_until, no_more
 from finetune_operator.brain.stages import STAGES, Stage
 
 _AT_ONCE = timedelta(0)
-_ENDING_LIMIT = timedelta(seconds=90)
-"""How much longer than it was given an attempt may take to be gone. On a lost node it would take for ever."""
+_ENDING_LIMIT = timedelta(seconds=30)
+"""How much longer than it was given an attempt may take to be gone. On a lost node it would take for ever; and what may still
+run there shares neither host name nor directory with the next attempt, so waiting longer protects nothing."""
 _HALF_LIMIT = timedelta(minutes=5)
 """How long some pods of an attempt may hold machines while others wait for room, and up to half of it more: two jobs that
 wait for each other must not let go, and come back, at the same time."""
@@ -199,7 +200,12 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
             limit = limits.startup_deadline_seconds if blocked else limits.queue_deadline_seconds
             since = found.waiting_since or now
             if limit is not None and now - since >= timedelta(seconds=limit):
-                return _stop(status, attempt, FailureClass.STARTUP, f"it could not start: {found.waits_for}", now)
+                told = (
+                    f"it could not start in {limit} s (runPolicy.startupDeadlineSeconds): {found.waits_for}"
+                    if blocked
+                    else f"it waited {limit} s (runPolicy.queueDeadlineSeconds) for {found.waits_for or 'room'}"
+                )
+                return _stop(status, attempt, FailureClass.STARTUP, told, now)
             due = since + timedelta(seconds=limit) - now if limit is not None else None
             if found.half_since is not None:
                 patience = found.half_since + _half_limit(job, attempt) - now
@@ -217,7 +223,10 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
                     return _stop(status, attempt, FailureClass.STALL, f"no step for {limit} s", now)
                 due = timedelta(seconds=limit) - silent
                 return Decision(say.running(status, name.stage, found), requeue_after=due)
-            return Decision(say.running(status, name.stage, found))
+            # The first report wakes nobody: its clock is looked at when it could have run out at the earliest.
+            return Decision(
+                say.running(status, name.stage, found), requeue_after=timedelta(seconds=limits.stall_timeout_seconds)
+            )
 
 
 def _half_limit(job: FineTuneJob, attempt: Attempt) -> timedelta:

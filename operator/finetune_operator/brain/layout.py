@@ -37,7 +37,16 @@ def choose_layout(
     smaller: int,
     notes: Notes,
 ) -> tuple[Layout, float, float]:
-    """The first layout that fits, from the fastest to the slowest. Returns it, its bytes, and the GiB there are."""
+    """The first layout that fits, from the fastest to the slowest.
+
+    Args:
+        spec: what it fixes is kept; `auto` is resolved here.
+        data: how long examples are, and how many of their tokens have loss.
+        smaller: how often memory ran out before; for each time the next layout that takes clearly less is chosen.
+        notes: is told what was chosen, and why.
+    Returns: the layout, what it is estimated to take per GPU or process in bytes, and how many GiB of memory there are.
+    Raises: InvalidSpec at spec.resources if none fits.
+    """
     lora = spec.method.type != "full"
     trainable = lora_parameters(model, schedule.lora_rank) if lora else model.parameters
     cuda = topology.device == "cuda"

@@ -65,7 +65,11 @@ def states_bytes(parameters: int, trainable: int, world_size: int, layout: Layou
 
 
 def activation_bytes(model: ModelFacts, layout: Layout, *, lora: bool, precision: Precision) -> float:
-    """What a micro-batch leaves behind for the backward pass, in bytes."""
+    """What a micro-batch leaves behind for the backward pass, in bytes.
+
+    Args:
+        lora: whether adapters alone are trained, so that frozen layers need not keep their inputs.
+    """
     per_token = model.activation_bytes_per_token
     kept = per_token.lora if lora else per_token.full
     scale = 1 if precision == "bf16" else 2

@@ -11,6 +11,7 @@ from typing import Literal
 
 from finetune_api.contract.facts import DataFacts, ModelFacts
 from finetune_api.errors import InvalidSpec, Problem
+from finetune_api.exam import left_without_exam, without_exam
 from finetune_api.v1alpha1.evaluation import Metric, metrics_of
 from finetune_api.v1alpha1.job import FineTuneJobSpec
 from finetune_api.v1alpha1.status import Facts
@@ -77,7 +78,7 @@ def plan(spec: FineTuneJobSpec, facts: Facts | None, machine: Machine, *, smalle
     if facts is None or facts.model is None or facts.data is None:
         return draft
     model, data = facts.model, facts.data
-    _check_against_facts(spec, model)
+    _check_against_facts(spec, model, data)
     schedule = choose_schedule(spec, model, data, topology, notes)
     layout, estimated, available = choose_layout(spec, model, data, schedule, topology, precision, machine, smaller, notes)
     _idle_ranks(data, schedule, layout, topology, notes)
@@ -148,7 +149,10 @@ def _all_metrics(spec: FineTuneJobSpec, notes: Notes) -> tuple[Metric, ...]:
     return metrics
 
 
-def _check_against_facts(spec: FineTuneJobSpec, model: ModelFacts) -> None:
+def _check_against_facts(spec: FineTuneJobSpec, model: ModelFacts, data: DataFacts) -> None:
+    if not data.test.examples:
+        # Here, because evaluation would say it after hours of training.
+        raise InvalidSpec([without_exam(spec) or left_without_exam()])
     if spec.task == "chat" and model.family != "causal_lm":
         raise InvalidSpec(
             [

@@ -14,7 +14,13 @@ from finetune_operator.brain.failures import POLICY, FailureClass
 
 
 def no_more(job: FineTuneJob, status: FineTuneJobStatus, past: list[Attempt], failure: FailureClass) -> str | None:
-    """Why the job ends instead of trying again; None if it is tried again."""
+    """Why the job ends instead of trying again; None if it is tried again.
+
+    Args:
+        status: with the restarts that were charged so far.
+        past: the attempts of the stage that have ended, the one that just failed last.
+        failure: how that one ended.
+    """
     policy, last = POLICY[failure], past[-1]
     told = f"{last.stage} attempt {last.number}: {last.message}"
     if not policy.retry:

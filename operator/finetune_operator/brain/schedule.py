@@ -26,7 +26,12 @@ class Schedule:
 
 
 def choose_schedule(spec: FineTuneJobSpec, model: ModelFacts, data: DataFacts, topology: Topology, notes: Notes) -> Schedule:
-    """Resolve batch, steps, learning rate and adapters, once model and data are known."""
+    """Resolve batch, steps, learning rate and adapters, once model and data are known.
+
+    Args:
+        topology: a batch should have an example for each of its processes.
+        notes: is told what was chosen, and why, and what somebody should read before training so.
+    """
     training = spec.training
     examples = data.train.examples
     batch = training.batch_size

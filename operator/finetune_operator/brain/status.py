@@ -83,7 +83,13 @@ def rejected(status: FineTuneJobStatus, now: datetime) -> FineTuneJobStatus:
 def failed(
     status: FineTuneJobStatus, failure: FailureClass, message: str, now: datetime, *, reason: str | None = None
 ) -> FineTuneJobStatus:
-    """Something broke and trying on is no use."""
+    """Something broke and trying on is no use.
+
+    Args:
+        failure: its class; attempts that are open end with it, unless they were being stopped for a reason of their own.
+        message: for the user, as a sentence.
+        reason: of the conditions, where it says more than the class.
+    """
     status = _ended(status, Phase.FAILED, message, now)
     given_up = {"reason": str(failure), "message": message, "finished_at": _second(now)}
     attempts = (a if a.finished_at else a.model_copy(update={**given_up, **_told(a)}) for a in status.attempts)
@@ -129,7 +135,12 @@ def is_done(status: FineTuneJobStatus, stage: Stage) -> bool:
 
 
 def stage_done(status: FineTuneJobStatus, attempt: Attempt, result: StageResult, finished_at: datetime) -> FineTuneJobStatus:
-    """A stage has done its work: its summary goes where the status keeps it."""
+    """A stage has done its work: its summary goes where the status keeps it.
+
+    Args:
+        attempt: the one that did it, as the status holds it.
+        result: what it left behind, of the same stage.
+    """
     stage = Stage(attempt.stage)
     status = _replace(status, attempt, reason=COMPLETED, message=None, exit_code=0, finished_at=_second(finished_at))
     status = _condition(status, STAGES[stage].condition, True, COMPLETED, "", finished_at)
@@ -217,7 +228,15 @@ def attempt_failed(
     charged: bool,
     finished_at: datetime,
 ) -> FineTuneJobStatus:
-    """An attempt ended without doing its work."""
+    """An attempt ended without doing its work.
+
+    Args:
+        attempt: as the status holds it.
+        reason: the class of its failure.
+        message: for the user, as a sentence.
+        exit_code, pod, node: of the container that is to blame; None where there is none.
+        charged: whether it counts against runPolicy.maxRestarts.
+    """
     end = {"reason": str(reason), "message": message, "exit_code": exit_code, "pod": pod, "node": node}
     return _replace(status, attempt, **end, charged=charged, finished_at=_second(finished_at))
 

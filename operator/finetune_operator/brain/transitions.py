@@ -51,6 +51,8 @@ def _ended(attempt: Attempt) -> Transition:
     facts: dict[str, str | int] = {"stage": attempt.stage, "attempt": attempt.number}
     if attempt.last_step:
         facts["step"] = attempt.last_step
+    if attempt.started_at and attempt.finished_at:
+        facts["seconds"] = max(0, round((attempt.finished_at - attempt.started_at).total_seconds()))
     if attempt.reason == COMPLETED:
         return Transition("Normal", "Completed", f"{attempt.stage} is done", facts)
     facts["class"] = attempt.reason or "Unknown"

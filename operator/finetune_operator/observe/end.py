@@ -87,7 +87,8 @@ def _has_finished(pod: Pod, foreign: bool) -> bool:
     if result is not None:
         return result.error is None
     finished, told = pod.finished_at, pod.told_at
-    return foreign and finished is not None and told is not None and finished <= told
+    # Whole seconds: who ends in the second in which it is told to most likely ends because of it.
+    return foreign and finished is not None and told is not None and finished < told
 
 
 def _guilt(pod: Pod, pods: Sequence[Pod]) -> tuple[int, str, int]:

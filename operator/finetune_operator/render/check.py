@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from finetune_api.errors import InvalidSpec, Problem
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.running import PodTemplate, Raw
+from finetune_api.v1alpha1.weighting import REFERENCE_FIELD
 from finetune_operator.render.volumes import OUR_PLACES, OUR_PREFIX
 
 _VOLUMES = ("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret")
@@ -34,8 +35,14 @@ def _uris(job: FineTuneJob) -> Iterator[Problem]:
         "spec.model.uri": spec.model.uri,
         **{f"spec.datasets[{index}].uri": dataset.uri for index, dataset in enumerate(spec.datasets)},
         **{f"spec.evaluation.suites[{index}].uri": suite.uri for index, suite in enumerate(spec.evaluation.suites)},
+        **{
+            f"spec.preparation.anonymize.detectors[{index}].uri": detector.uri
+            for index, detector in enumerate(spec.preparation.anonymize.detectors)
+        },
         "spec.output.uri": spec.output.uri,
     }
+    if (reference := spec.preparation.weighting.reference) is not None:
+        named[f"{REFERENCE_FIELD}.uri"] = reference.uri
     for field, uri in named.items():
         if uri.startswith("file://") and not uri.startswith("file:///"):
             yield Problem(

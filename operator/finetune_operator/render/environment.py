@@ -22,8 +22,12 @@ _COMPLETION_INDEX = "JOB_COMPLETION_INDEX"
 
 
 def environment(job: FineTuneJob, plan: Plan, attempt: AttemptName, settings: RenderSettings) -> list[Manifest]:
-    """The container's `env`. A later entry of the same name wins, so there is none twice."""
-    fixed = {**_reports(job, settings), **_ranks(job, plan, attempt), "FINETUNE_WORKSPACE": workspace_path(job)}
+    """The container's `env`, each name once: a later entry of the same name would win.
+
+    What stages rely on (ranks, where reports go, the workspace) is ours whatever the user says; what we only propose is the
+    user's to replace.
+    """
+    fixed = {**_reports(job, settings), **_ranks(job, plan, attempt), meta.WORKSPACE_VARIABLE: workspace_path(job)}
     template = job.spec.pod_template
     said = [dict(entry) for entry in (template.env if template else ())]
     said = [entry for entry in said if entry.get("name") not in {*fixed, _COMPLETION_INDEX}]
@@ -75,7 +79,8 @@ def _ranks(job: FineTuneJob, plan: Plan, attempt: AttemptName) -> dict[str, str]
         return found
     return {
         **found,
-        "FINETUNE_ATTEMPT": str(attempt.number),
+        meta.CONFIG_VARIABLE: meta.CONFIG_PATH,
+        meta.ATTEMPT_VARIABLE: str(attempt.number),
         "PET_NNODES": str(plan.topology.nodes),
         "PET_NPROC_PER_NODE": str(plan.topology.processes_per_node),
         "PET_MASTER_ADDR": first_pod(job, attempt),

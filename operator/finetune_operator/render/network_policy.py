@@ -13,7 +13,8 @@ from finetune_operator.render.child import Manifest, child_metadata, stage_label
 from finetune_operator.render.settings import RenderSettings
 from finetune_operator.render.sources import sources
 
-_OUTSIDE = ("hf", "https", "s3")
+_OUTSIDE = ("hf", "https", "s3", "presidio+http", "presidio+https", "tcp", "tls")
+_NAMESPACE = "kubernetes.io/metadata.name"
 
 
 def network_policy(job: FineTuneJob, stage: Stage, settings: RenderSettings) -> Manifest:
@@ -40,7 +41,7 @@ def _egress(job: FineTuneJob, stage: Stage, settings: RenderSettings, peers: Man
     rules = [_names(settings), _operator(settings)]
     if peers:
         rules.append({"to": [peers]})
-    return [*rules, *_outside(job, stage), *(dict(rule) for rule in job.spec.network.allow)]
+    return [*rules, *_services(job, stage), *_outside(job, stage), *(dict(rule) for rule in job.spec.network.allow)]
 
 
 def _names(settings: RenderSettings) -> Manifest:
@@ -58,14 +59,24 @@ def _operator(settings: RenderSettings) -> Manifest:
 
 def _pods(namespace: str, labels: dict[str, str]) -> Manifest:
     return {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "namespaceSelector": {"matchLabels": {_NAMESPACE: namespace}},
         "podSelector": {"matchLabels": labels},
     }
 
 
+def _services(job: FineTuneJob, stage: Stage) -> list[Manifest]:
+    """Namespaces of the services that the stage's URIs name, with all ports: policies are applied after a Service is
+    translated, and which port its pods listen on stands nowhere here."""
+    names = {source.service_namespace for source in sources(job, stage)}
+    to: list[Manifest] = [{"namespaceSelector": {"matchLabels": {_NAMESPACE: name}}} for name in sorted(filter(None, names))]
+    to += [{"podSelector": {}}] if "" in names else []
+    return [{"to": to, "ports": [{"protocol": "TCP"}]}] if to else []
+
+
 def _outside(job: FineTuneJob, stage: Stage) -> list[Manifest]:
     """Ports of the hosts that the stage's URIs name. A bucket's endpoint may have any: it stands in a Secret."""
-    ports = [source.port for source in sources(job, stage) if source.scheme in _OUTSIDE]
+    outside = [source for source in sources(job, stage) if source.scheme in _OUTSIDE and not source.is_surely_inside]
+    ports = [source.port for source in outside]
     if None in ports:
         return [{"ports": [{"protocol": "TCP"}]}]
     known = sorted({port for port in ports if port is not None})

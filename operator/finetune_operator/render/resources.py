@@ -50,7 +50,11 @@ class Room:
 
 
 def room(job: FineTuneJob, plan: Plan, stage: Stage, settings: RenderSettings) -> Room:
-    """What the pods of a stage get. Only `spec.resources` of training can be said; the other stages follow from the plan."""
+    """What the pods of a stage get. Only `spec.resources` of training can be said; the other stages follow from the plan.
+
+    Args:
+        settings: holds what a node has, which bounds all that is chosen here, and what stages without a model get.
+    """
     wanted, machine = job.spec.resources, settings.machine
     gpus = wanted.gpus_per_node
     if stage is Stage.PUBLISH and plan.output_format == "merged" and job.spec.method.type != "full":

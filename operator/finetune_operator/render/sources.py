@@ -15,7 +15,10 @@ from finetune_operator.brain.stages import Stage
 
 CLAIMS = "/mnt/claims"
 CONFIG_MAPS = "/mnt/config-maps"
+HTTP_PORT = 80
 HTTPS_PORT = 443
+_SERVICES = ("presidio+http", "presidio+https", "tcp", "tls")
+"""Schemes whose host may be a Service of the cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,23 @@ class Source:
         if self.scheme == "s3":
             return None
         try:
-            return urlsplit(self.uri).port or HTTPS_PORT
+            return urlsplit(self.uri).port or (HTTP_PORT if self.scheme == "presidio+http" else HTTPS_PORT)
         except ValueError:  # no number: the stage says so, with the field
             return HTTPS_PORT
+
+    @property
+    def service_namespace(self) -> str | None:
+        """The namespace of the Service that the host names as pods do: service, service.namespace, or with .svc and what
+        follows it. Empty for the job's own, None where the host is no such name."""
+        parts = self.place.partition(":")[0].split(".")
+        if self.scheme not in _SERVICES or (len(parts) > 2 and parts[2] != "svc"):
+            return None
+        return parts[1] if len(parts) > 1 else ""
+
+    @property
+    def is_surely_inside(self) -> bool:
+        """Whether the host can be nothing but a Service; service.namespace could be a domain as well."""
+        return self.service_namespace is not None and self.place.count(".") != 1
 
 
 def sources(job: FineTuneJob, stage: Stage) -> list[Source]:
@@ -76,6 +93,12 @@ def _data(job: FineTuneJob) -> Iterator[Source]:
         yield Source(dataset.uri, f"DATASET_{index}_", dataset.secret_name)
     for index, suite in enumerate(job.spec.evaluation.suites):
         yield Source(suite.uri, f"SUITE_{index}_", suite.secret_name)
+    for index, detector in enumerate(job.spec.preparation.anonymize.detectors):
+        yield Source(detector.uri, f"DETECTOR_{index}_", detector.secret_name)
+    if (reference := job.spec.preparation.weighting.reference) is not None:
+        yield Source(reference.uri, "REFERENCE_", reference.secret_name)
+    if (dask := job.spec.preparation.engine.dask) is not None:
+        yield Source(dask.address, "ENGINE_", dask.secret_name)
 
 
 def claims(job: FineTuneJob, stage: Stage) -> dict[str, bool]:
@@ -102,4 +125,6 @@ def mounts(job: FineTuneJob, stage: Stage) -> Mounts:
 
 def secrets(job: FineTuneJob, stage: Stage) -> list[tuple[str, str]]:
     """Prefix and name of each Secret whose keys become environment variables of a stage."""
-    return [(source.prefix, source.secret) for source in sources(job, stage) if source.secret]
+    found = [(source.prefix, source.secret) for source in sources(job, stage) if source.secret]
+    key = job.spec.preparation.anonymize.secret_name
+    return [*found, ("ANONYMIZE_", key)] if key and stage is Stage.PREPARE else found

@@ -30,7 +30,7 @@ _SHARED_MEMORY = f"{OUR_PREFIX}shared-memory"
 
 
 def volumes(job: FineTuneJob, plan: Plan, attempt: AttemptName, settings: RenderSettings) -> list[Manifest]:
-    """Our volumes of the pod."""
+    """Our volumes of the pod, none twice: a claim that is workspace and source at once is one of them."""
     found: list[Manifest] = [
         {"name": _WORKSPACE, "persistentVolumeClaim": {"claimName": used_claim(job)}},
         {"name": _ORDERS, "configMap": {"name": child_name(job.name, attempt)}},
@@ -52,7 +52,7 @@ def volumes(job: FineTuneJob, plan: Plan, attempt: AttemptName, settings: Render
 
 
 def volume_mounts(job: FineTuneJob, plan: Plan, attempt: AttemptName, settings: RenderSettings) -> list[Manifest]:
-    """Where the container sees them."""
+    """Where the container sees `volumes`; claims and config maps that are only read are mounted so."""
     found: list[Manifest] = [
         {"name": _WORKSPACE, "mountPath": WORKSPACE},
         {"name": _ORDERS, "mountPath": ORDERS_FOLDER, "readOnly": True},

@@ -20,6 +20,11 @@ export GOTOOLCHAIN=local CGO_ENABLED=0
 toolchain=$(go env GOVERSION)
 [[ $toolchain == go1.26.* ]] || die "Go 1.26 is needed, found ${toolchain:-none}"
 
+brought() { # brought TARGET MODULE FOLDER: copies a folder of a module; the module cache is read-only, the copy is not
+  cp -r "$(go list -m -f '{{.Dir}}' "$2")/$3" "$1"
+  chmod -R u+w "$1"
+}
+
 modules=(kubernetes etcd containerd coredns storage helm)
 [ $# = 0 ] || modules=("$@")
 for module in "${modules[@]}"; do
@@ -43,10 +48,12 @@ for module in "${modules[@]}"; do
     mkdir "$out.part"
     # remove_all_sd: Prometheus without its forty ways to find targets
     go build -trimpath -buildvcs=false -tags remove_all_sd -ldflags "$flags" -o "$out.part/" tool ./... 2> >(grep -v 'matched no packages' >&2)
-    if [ "$module" = kueue ]; then # its chart comes with the module
-      cp -r "$(go list -m -f '{{.Dir}}' sigs.k8s.io/kueue)/charts/kueue" "$out.part/kueue-chart"
-      chmod -R u+w "$out.part/kueue-chart"
-    fi
+    # What is applied beside a program comes with its module.
+    case $module in
+      kueue) brought "$out.part/kueue-chart" sigs.k8s.io/kueue charts/kueue ;;
+      kubeflow-trainer) brought "$out.part/trainer-manifests" github.com/kubeflow/trainer/v2 manifests/base ;;
+      jobset) brought "$out.part/jobset-manifests" sigs.k8s.io/jobset config/components ;;
+    esac
     mv "$out.part" "$out"
   fi
   ln -sfn "$out"/* "$bin/"

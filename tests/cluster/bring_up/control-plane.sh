@@ -35,6 +35,7 @@ start_component() {
         --requestheader-client-ca-file="$pki/ca.crt" --requestheader-allowed-names=front-proxy-client \
         --requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group \
         --requestheader-extra-headers-prefix=X-Remote-Extra- \
+        --audit-policy-file="$here/audit.yaml" --audit-log-path="$state/log/audit.log" --audit-log-maxsize=1000 \
         --proxy-client-cert-file="$pki/front-proxy.crt" --proxy-client-key-file="$pki/front-proxy.key"
       ;;
     kube-controller-manager)

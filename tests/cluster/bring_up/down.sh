@@ -8,6 +8,10 @@ done
 "$here/control-plane.sh" down
 # shellcheck disable=SC2046
 kill -KILL $(marked) 2>/dev/null || true
+# what a killed up.sh had still been starting may have joined a node's cgroups after the node had ended
+for n in {1..9}; do
+  if compgen -G "/sys/fs/cgroup/*/ft-node$n" >/dev/null || [ -d "/sys/fs/cgroup/ft-node$n" ]; then "$here/node.sh" kill "$n"; fi
+done
 "$here/storage.sh" down
 for ns in $(ip netns list | awk '/^ft-(cp|node[0-9])( |$)/ {print $1}'); do ip netns delete "$ns"; done
 # buildah binds its store to itself and leaves that; while an image is being built it is busy and stays

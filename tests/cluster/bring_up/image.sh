@@ -95,11 +95,13 @@ case ${1:-} in
     # one build at a time; what builds that were killed have left can be gigabytes
     exec 6>"$cache/images.lock" && flock 6
     b rm --all >/dev/null
-    rm -rf "${TMPDIR:?}"/*
+    rm -rf --one-file-system "${TMPDIR:?}"/*
     if ! b images --quiet $base >/dev/null 2>&1; then
       root=$(mktemp -d)
       mirror=$(apt-cache policy | awk '$2 ~ /^http/ && /bookworm\/main/ {print $2; exit}')
-      debootstrap --variant=minbase --include=ca-certificates,python3,python3-pip,python3-venv bookworm "$root" ${mirror:+"$mirror"} >&2
+      # debootstrap mounts /proc into it; in a mount namespace of its own that is gone with its processes, also if they are killed
+      unshare --mount debootstrap --variant=minbase --include=ca-certificates,python3,python3-pip,python3-venv \
+        bookworm "$root" ${mirror:+"$mirror"} >&2
       rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/archives/*.deb
       c=$(b from scratch)
       b add --quiet "$c" "$root" / >/dev/null

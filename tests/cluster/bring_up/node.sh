@@ -30,8 +30,9 @@ make_cgroups() {
   done
 }
 join_cgroups() { local h; for h in $hierarchies; do echo $$ >"$h/$cgroup/system/cgroup.procs"; done; }
-pids_root() { if [ $version = 2 ]; then echo "/sys/fs/cgroup/$cgroup"; else echo "/sys/fs/cgroup/pids/$cgroup"; fi; }
-members() { find "$(pids_root)" -name cgroup.procs -exec cat {} + 2>/dev/null || true; }
+groups() { find /sys/fs/cgroup/*/"$cgroup" /sys/fs/cgroup/"$cgroup" -depth -type d 2>/dev/null || true; }
+# of every hierarchy: a process that is just joining them is in some and not yet in others
+members() { find /sys/fs/cgroup/*/"$cgroup" /sys/fs/cgroup/"$cgroup" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u || true; }
 freeze() { # 1 or 0
   if [ $version = 2 ]; then echo "$1" >"/sys/fs/cgroup/$cgroup/cgroup.freeze"; else
     if [ "$1" = 1 ]; then echo FROZEN; else echo THAWED; fi >"/sys/fs/cgroup/freezer/$cgroup/freezer.state"
@@ -42,12 +43,13 @@ end_members() {
   freeze 0 2>/dev/null || true
   for _ in {1..100}; do
     pids=$(members)
-    [ -n "$pids" ] || break
     # shellcheck disable=SC2086
-    kill -KILL $pids 2>/dev/null || true
+    [ -z "$pids" ] || kill -KILL $pids 2>/dev/null || true
+    # busy until the last of its processes is really gone
+    groups | xargs -r rmdir 2>/dev/null || true
+    [ -n "$(groups)" ] || break
     sleep 0.05
   done
-  find /sys/fs/cgroup/*/"$cgroup" /sys/fs/cgroup/"$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
   rm -f "$state/run/$node".pid "$state/run/$node"-*.pid
 }
 

@@ -62,9 +62,14 @@ def test_a_silent_attempt_is_stopped_and_the_next_one_starts_when_it_is_gone() -
     assert (stalled.reason, stalled.message, stalled.charged) == ("Stall", "no step for 600 s", True)
 
 
+def test_an_attempt_without_a_report_yet_is_looked_at_when_its_first_one_could_have_grown_old() -> None:
+    decision = a_decision(training(stall_timeout_seconds=600), seen(train=a_run()), NOON)
+    assert decision.requeue_after == timedelta(seconds=600)
+
+
 def test_an_attempt_that_never_reported_cannot_stall() -> None:
     decision = a_decision(training(stall_timeout_seconds=600), seen(train=a_run()), after(days=9))
-    assert (decision.stop, decision.requeue_after) == ((), None)
+    assert decision.stop == ()
 
 
 def test_a_report_of_before_its_start_gives_an_attempt_the_whole_time() -> None:
@@ -76,8 +81,8 @@ def test_a_report_of_before_its_start_gives_an_attempt_the_whole_time() -> None:
 # ---------------------------------------------------------------- lost nodes
 
 
-def test_a_pod_that_ends_has_a_minute_and_a_half_after_its_grace() -> None:
-    decision = a_decision(training(), seen(train=an_ending(due=NOON)), after(seconds=89))
+def test_a_pod_that_ends_has_half_a_minute_after_its_grace() -> None:
+    decision = a_decision(training(), seen(train=an_ending(due=NOON)), after(seconds=29))
     assert (decision.stop, decision.requeue_after) == ((), timedelta(seconds=1))
 
 

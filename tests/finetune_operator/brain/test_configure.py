@@ -73,6 +73,19 @@ def test_training_all_weights_has_no_adapters_and_publishes_a_model() -> None:
     assert (evaluate.evaluate.tuned, publish.publish.tuned, publish.publish.format) == ("merged", "merged", "merged")
 
 
+def test_reference_rows_are_ordered_beside_the_datasets_and_as_none_of_them() -> None:
+    fields = {"prompt": "q", "completion": "a"}
+    weighting = {"relevance": {"reference": {"uri": "hf://org/shown", "format": "prompt_completion", "fields": fields}}}
+    prepare = orders(a_job(preparation={"weighting": weighting}), Stage.PREPARE).prepare
+    assert prepare is not None
+    assert prepare.reference is not None
+    said = prepare.reference
+    assert (said.role, said.uri, said.revision, said.format) == ("reference", "hf://org/shown", "main", "prompt_completion")
+    assert (said.field, said.environment_prefix) == ("spec.preparation.weighting.relevance.reference", "REFERENCE_")
+    assert said.fields.prompt == "q"
+    assert "hf://org/shown" not in [dataset.uri for dataset in prepare.datasets]
+
+
 def test_samples_are_answered_even_if_there_are_more_of_them_than_examples_asked_for() -> None:
     evaluate = orders(stage=Stage.EVALUATE).evaluate
     assert evaluate is not None

@@ -189,7 +189,10 @@ def test_what_cannot_start_fails_with_the_pods_own_reason() -> None:
     assert decision.stop == (AttemptName(Stage.TRAIN, 1),)
     job, decision = live(job, seen(), now=after(seconds=601))
     assert job.status.phase is Phase.FAILED
-    assert job.status.message == "train attempt 1: it could not start: the image cannot be pulled"
+    assert (
+        job.status.message
+        == "train attempt 1: it could not start in 600 s (runPolicy.startupDeadlineSeconds): the image cannot be pulled"
+    )
 
 
 def test_a_queue_deadline_ends_the_wait_for_room() -> None:

@@ -196,6 +196,16 @@ def test_a_share_of_zero_is_a_share_and_not_left_open() -> None:
     assert (made.validation_share, made.test_share) == (0.0, 0.0)
 
 
+def test_data_of_which_no_example_is_held_out_is_not_trained_on() -> None:
+    """Evaluation could say nothing, and would say so after all of the training."""
+    data = some_data(2000)
+    nothing = data.model_copy(update={"test": data.test.model_copy(update={"examples": 0})})
+    with pytest.raises(InvalidSpec, match=r"spec\.preparation\.split\.test: left no example for the test set"):
+        a_plan(a_job(), some_facts(data=nothing))
+    with pytest.raises(InvalidSpec, match=r"spec\.preparation\.split\.test: is 0"):
+        a_plan(a_job(preparation={"split": {"test": 0}}), some_facts(data=nothing))
+
+
 @pytest.mark.parametrize(("method", "output"), [("lora", "adapter"), ("full", "merged")])
 def test_what_is_published_follows_the_method(method: str, output: str) -> None:
     assert a_plan(a_job(method={"type": method})).output_format == output

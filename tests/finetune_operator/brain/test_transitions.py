@@ -71,7 +71,7 @@ def test_a_charged_failure_does_not_say_that_it_is_not_and_carries_its_facts() -
     open_, ended = an_attempt(number=2), an_attempt(number=2, reason="Unknown", message="exit code 1!", step=431)
     (event,) = transitions(a_status(open_), a_status(ended))
     assert event.message == "train attempt 2 ended at step 431: exit code 1!"
-    assert event.facts == {"stage": "train", "attempt": 2, "step": 431, "class": "Unknown"}
+    assert event.facts == {"stage": "train", "attempt": 2, "step": 431, "seconds": 2940, "class": "Unknown"}
     assert (event.level, event.reason) == ("Warning", "AttemptFailed")
 
 

@@ -12,27 +12,24 @@ from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_operator.brain.decide import AttemptName
 from finetune_operator.brain.plan import plan
 from finetune_operator.brain.stages import Stage
-from finetune_operator.render import Manifest, render
+from finetune_operator.render import render
 from known_models import llama_8b
 from rendered import (
+    ALL,
     CLASSIFICATION,
     EVERYTHING,
-    GPU_NODE,
+    GPUS,
     OWN_TRAINER,
     QUICKSTART,
     UID,
     children,
+    claims_of,
     container_of,
     pod_of,
     settings,
     stored,
     variables,
 )
-
-JOBS = [QUICKSTART, CLASSIFICATION, OWN_TRAINER, EVERYTHING]
-ALL = [(job, stage) for job in JOBS for stage in Stage]
-GPUS = {"installation": settings(GPU_NODE)}
-
 
 # ---------------------------------------------------------------- names and owners
 
@@ -98,131 +95,7 @@ def test_only_what_the_user_queued_is_labelled_for_kueue() -> None:
     assert not [name for name in children(QUICKSTART)["Job"]["metadata"]["labels"] if "kueue" in name]
 
 
-# ---------------------------------------------------------------- security
-
-
-@pytest.mark.parametrize(("job", "stage"), ALL)
-def test_every_pod_keeps_to_the_restricted_standard(job: FineTuneJob, stage: Stage) -> None:
-    """The controls of the Pod Security Standard, read from its page and not from the renderer."""
-    pod = pod_of(job, stage, **GPUS)
-    container = container_of(job, stage, **GPUS)
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"]["allowPrivilegeEscalation"] is False
-    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers"} & set(pod)
-    allowed = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
-    assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} <= allowed
-    assert "ports" not in container
-
-
-@pytest.mark.parametrize(("job", "stage"), ALL)
-def test_a_pod_has_one_token_and_it_is_for_reports_alone(job: FineTuneJob, stage: Stage) -> None:
-    pod = pod_of(job, stage, **GPUS)
-    assert pod["automountServiceAccountToken"] is False
-    sources = [source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", ())]
-    (token,) = [source["serviceAccountToken"] for source in sources if "serviceAccountToken" in source]
-    assert token["audience"] == "finetune.dev/progress"
-    assert token["expirationSeconds"] >= 600  # the API server refuses less
-
-
-@pytest.mark.parametrize(("job", "stage"), ALL)
-def test_every_mount_has_a_volume_and_no_place_is_taken_twice(job: FineTuneJob, stage: Stage) -> None:
-    mounts = container_of(job, stage, **GPUS)["volumeMounts"]
-    names = [volume["name"] for volume in pod_of(job, stage, **GPUS)["volumes"]]
-    places = [mount["mountPath"] for mount in mounts]
-    assert {mount["name"] for mount in mounts} <= set(names)
-    assert (len(set(names)), len(set(places))) == (len(names), len(places))
-
-
-def secrets_of(job: FineTuneJob, stage: Stage) -> dict[str, str]:
-    sources = container_of(job, stage, **GPUS).get("envFrom", ())
-    return {source["prefix"]: source["secretRef"]["name"] for source in sources if "secretRef" in source}
-
-
-def test_a_stage_is_given_the_secrets_of_what_it_reads_and_no_others() -> None:
-    found = {stage: secrets_of(EVERYTHING, stage) for stage in Stage}
-    assert found == {
-        Stage.PREPARE: {"MODEL_": "model-bucket", "DATASET_0_": "hub", "DATASET_2_": "web", "SUITE_0_": "unused"},
-        Stage.TRAIN: {},
-        Stage.EVALUATE: {},
-        Stage.PUBLISH: {"OUTPUT_": "model-bucket"},
-    }
-
-
-# ---------------------------------------------------------------- who may reach whom
-
-
-def rules(job: FineTuneJob, stage: Stage) -> tuple[list[Manifest], list[Manifest]]:
-    spec = children(job, stage, **GPUS)["NetworkPolicy"]["spec"]
-    assert spec["policyTypes"] == ["Ingress", "Egress"]
-    return spec["ingress"], spec["egress"]
-
-
-def ports_outside(job: FineTuneJob, stage: Stage) -> list[int | None]:
-    """Ports that may be reached anywhere; None: all of TCP."""
-    found = [rule["ports"] for rule in rules(job, stage)[1] if "to" not in rule]
-    return [port.get("port") for ports in found for port in ports]
-
-
-@pytest.mark.parametrize("stage", [Stage.TRAIN, Stage.EVALUATE])
-@pytest.mark.parametrize("job", [QUICKSTART, CLASSIFICATION, EVERYTHING])
-def test_what_sees_everything_reaches_nothing_outside(job: FineTuneJob, stage: Stage) -> None:
-    assert ports_outside(job, stage) == []
-    for rule in rules(job, stage)[1]:
-        for peer in rule["to"]:
-            assert "podSelector" in peer or peer == {"ipBlock": {"cidr": "169.254.20.10/32"}}
-
-
-def test_training_pods_reach_each_other_and_nobody_else_reaches_them() -> None:
-    own = {"podSelector": {"matchLabels": {"finetune.dev/job": "quickstart", "finetune.dev/stage": "train"}}}
-    ingress, egress = rules(QUICKSTART, Stage.TRAIN)
-    assert ingress == [{"from": [own]}]
-    assert {"to": [own]} in egress
-    assert rules(QUICKSTART, Stage.PREPARE)[0] == []
-    assert rules(CLASSIFICATION, Stage.TRAIN)[0] == []  # one pod has no peers
-
-
-@pytest.mark.parametrize(
-    ("uri", "ports"),
-    [
-        ("hf://org/model", [443]),
-        ("https://host.example/rows.jsonl", [443]),
-        ("https://host.example:8443/rows.jsonl", [443, 8443]),
-        ("s3://bucket/rows.jsonl", [None]),
-    ],
-)
-def test_prepare_reaches_the_ports_that_its_uris_mean(uri: str, ports: list[int | None]) -> None:
-    job = stored(model={"uri": "hf://org/model"}, datasets=[{"uri": uri}], output={"uri": "pvc://models/x"})
-    assert ports_outside(job, Stage.PREPARE) == ports
-    assert ports_outside(job, Stage.PUBLISH) == []
-
-
-def test_a_job_with_everything_on_claims_reaches_nothing_outside() -> None:
-    assert all(ports_outside(CLASSIFICATION, stage) == [] for stage in Stage)
-
-
-def test_the_users_rules_come_on_top_and_allow_opens_everything() -> None:
-    extra = OWN_TRAINER.spec.network.allow[0]
-    assert rules(OWN_TRAINER, Stage.TRAIN)[1][-1] == extra
-    assert rules(stored(network={"egress": "allow"}), Stage.TRAIN)[1] == [{}]
-
-
 # ---------------------------------------------------------------- volumes
-
-
-def claims_of(job: FineTuneJob, stage: Stage) -> dict[str, str]:
-    """Claims of the pod, each with the path at which it is mounted and how."""
-    names = {
-        v["name"]: v["persistentVolumeClaim"]["claimName"]
-        for v in pod_of(job, stage, **GPUS)["volumes"]
-        if "persistentVolumeClaim" in v
-    }
-    mounts = container_of(job, stage, **GPUS)["volumeMounts"]
-    return {
-        m["mountPath"]: f"{names[m['name']]}{' (read only)' if m.get('readOnly') else ''}" for m in mounts if m["name"] in names
-    }
 
 
 def test_a_claim_is_written_where_something_is_published_and_nowhere_else() -> None:

@@ -19,10 +19,12 @@ RANK = """
 import json, os, signal, sys, time
 rank = int(os.environ["RANK"])
 script = json.loads(os.environ["SCRIPT"])[rank]
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-print(rank, os.getpid(), flush=True)
+signal.signal(signal.SIGTERM, lambda *_: os._exit(143))  # an exception would be lost where an object is being taken apart
 open(os.environ["FINETUNE_TERMINATION_LOG"], "w").write(json.dumps({"stage": "train", "rank": rank}))
-time.sleep(script["after"])
+print(rank, os.getpid(), flush=True)
+end = time.monotonic() + script["after"]
+while time.monotonic() < end:  # a signal in the moment before a sleep begins is seen after it: no sleep is long
+    time.sleep(0.05)
 if script["code"] < 0:
     os.kill(os.getpid(), -script["code"])
 sys.exit(script["code"])
@@ -77,13 +79,13 @@ def test_the_exit_code_is_that_of_the_rank_to_blame(
     script: list[tuple[int, float]], code: int, rank: int, tmp_path: Path
 ) -> None:
     process = start(tmp_path, *script)
-    assert process.wait(30) == code
+    assert process.wait(120) == code
     assert told(tmp_path) == rank
 
 
 def test_what_outlives_a_dead_rank_is_killed_and_not_blamed(tmp_path: Path) -> None:
     process = start(tmp_path, (64, 0.1), (0, 3600))
-    assert process.wait(30) == 64
+    assert process.wait(120) == 64
     assert told(tmp_path) == 0
 
 
@@ -93,7 +95,7 @@ def test_sigterm_reaches_every_rank(tmp_path: Path) -> None:
     for _ in range(2):
         process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 143
+    assert process.wait(120) == 143
 
 
 def test_the_order_of_blame() -> None:
@@ -110,13 +112,13 @@ def test_no_rank_outlives_a_launcher_that_was_killed(prepared: Path, chat_manife
     workspace = Path(shutil.copytree(prepared, tmp_path / "workspace", symlinks=True))
     process = stages.start(stages.orders(chat_manifest, Stage.TRAIN, workspace), tmp_path / "train")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while len(ranks := children.read_text().split()) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(1.0)  # until the ranks have asked to die with their parent; imports take longer than that
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}").exists() for pid in ranks):
         assert time.monotonic() < deadline, "a rank lives on"
         time.sleep(0.05)

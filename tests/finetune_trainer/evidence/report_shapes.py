@@ -6,12 +6,15 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+from data_runs import a_full_report
 from report_runs import a_classification, a_run, a_sample, a_set, an_evaluation, data, training
 
 HOSTILE = (
     "<script>alert(1)</script></textarea></style></title>--><img src=http://evil.example/x onerror=alert(2)>"
     "\"' onmouseover='alert(3)' style=background:url(http://evil.example) {{ 7*7 }} \x00\x1b[31m \u202eevil \ud800"
 )
+
+_SAMPLE = ("dataset", "file", "before", "after")
 
 
 class Page(HTMLParser):
@@ -71,9 +74,19 @@ def pages() -> dict[str, dict[str, Any]]:
     }
     hostile_data["datasets"] = [
         {"name": HOSTILE, "uri": HOSTILE, "revision": HOSTILE, "files": 1, "rows": 1, "format": HOSTILE, "because": HOSTILE}
-        | {"dropped": {HOSTILE: 1}}
+        | {"dropped": {HOSTILE: 1}, "contents": [{"name": HOSTILE, "bytes": 1, "sha256": HOSTILE}]}
     ]
     hostile_data["shape_of_an_example"] = [{"token": HOSTILE, "id": 1, "supervised": True}]
+    hostile_data["rules"] = [{"name": HOSTILE, "changed": 1, "dropped": 2, "samples": [dict.fromkeys(_SAMPLE, HOSTILE)]}]
+    hostile_data["languages"] = {HOSTILE: 3}
+    hostile_data["heaviest"] = hostile_data["lightest"] = [{"dataset": HOSTILE, "file": HOSTILE, "line": 1, "weight": 1.0}]
+    hostile_data["personal"] = {
+        "strategy": HOSTILE,
+        "detectors": [HOSTILE],
+        "residual": {"rate": 0.5, "items": 1, "examples": 2, "kinds": {HOSTILE: 1}},
+        "quality": [{"kind": HOSTILE, "language": HOSTILE, "recall": 0.5, "precision": 0.5, "items": 2}],
+        "qualitySource": HOSTILE,
+    }
     hostile_data["template"] = {"digest": HOSTILE}
     return {
         "chat": a_run(),
@@ -87,8 +100,16 @@ def pages() -> dict[str, dict[str, Any]]:
         "one step": a_run(training=training(steps=1, validate_every=1)),
         "summary alone": a_run(evaluation=an_evaluation() | {"sets": []}),
         "classes": a_classification([[8, 2], [1, 9]], ["refund", "invoice"]),
+        "full data": a_run(data=a_full_report()),
         "hostile": a_run(
             job={"name": HOSTILE, "namespace": HOSTILE, "task": HOSTILE},
+            provenance={
+                "base": {"uri": HOSTILE, "revision": HOSTILE, "digest": HOSTILE, "license": HOSTILE},
+                "datasets": [{"name": HOSTILE, "uri": HOSTILE, "revision": HOSTILE, "digest": HOSTILE, "license": HOSTILE}],
+                "seeds": {HOSTILE: HOSTILE},
+                "software": {HOSTILE: HOSTILE},
+                "manifest": {HOSTILE: [HOSTILE]},
+            },
             model={"uri": "hf://" + HOSTILE, "revision": HOSTILE},
             created=HOSTILE,
             evaluation=an_evaluation(

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from data_runs import a_full_report
 from report_browser import Browser
 from report_runs import a_classification, a_run, a_sample, an_evaluation, training
 
+from finetune_trainer.evidence.data_page import render_data_page
 from finetune_trainer.evidence.page import render_page
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -71,7 +73,13 @@ def test_no_width_of_a_screen_makes_the_page_scroll_sideways(browser: Browser, f
     long = "Donaudampfschifffahrtsgesellschaft" * 8
     table = [[20 if t == c else 1 for c in range(15)] for t in range(15)]
     run = a_classification(table, [f"{long} {i}" for i in range(15)]) | {
-        "plan": [{"field": long, "value": long, "reason": long}]
+        "plan": [{"field": long, "value": long, "reason": long}],
+        "provenance": {
+            "base": {"uri": f"hf://{long}", "digest": long, "license": long},
+            "datasets": [{"name": long, "uri": long, "files": 1, "bytes": 9, "digest": long, "license": long}],
+            "software": {long: long},
+            "manifest": {"spec": {long: long}},
+        },
     }
     file.write_text(render_page(run), encoding="utf-8")
     browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
@@ -79,6 +87,23 @@ def test_no_width_of_a_screen_makes_the_page_scroll_sideways(browser: Browser, f
     browser.visit(file)
 
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    browser.call("Emulation.clearDeviceMetricsOverride")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_data_report_alone_fits_a_telephone_and_a_desk_and_asks_for_nothing(
+    browser: Browser, file: Path, width: int
+) -> None:
+    job = {"name": LOADING, "task": "chat"}
+    file.write_text(render_data_page({"job": job, "model": {}, "data": a_full_report()}), encoding="utf-8")
+    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
+
+    visit = browser.visit(file)
+
+    assert (visit.complaints, visit.requests) == ([], [])
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    pieces = "[...document.querySelectorAll('.river li > svg')].map(one => one.getBoundingClientRect().height)"
+    assert min(browser.evaluate(pieces)) >= 30, "the river is drawn behind every line"
     browser.call("Emulation.clearDeviceMetricsOverride")
 
 

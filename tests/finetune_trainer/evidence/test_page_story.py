@@ -125,9 +125,10 @@ def test_without_samples_the_page_says_why() -> None:
 def test_every_row_read_is_accounted_for() -> None:
     page = Page(render_page(a_run()))
 
-    assert "kept 900 90.0 %" in page.text
-    assert "left out: longer than the maximum length 60 6.0 %" in page.text
-    assert "left out: copy of another example 40 4.0 %" in page.text
+    assert "rows read 1,000" in page.text
+    assert "left out: longer than the maximum length −60 6.0 %" in page.text
+    assert "left out: copy of another example −40 4.0 %" in page.text
+    assert "examples kept 900 90.0 %" in page.text
     assert "does not name" not in page.text
 
 
@@ -135,7 +136,7 @@ def test_rows_that_the_report_cannot_account_for_are_not_hidden() -> None:
     report = data()
     report["summary"]["examples"]["kept"] = 870
 
-    assert "left out for a reason that the report does not name 30 3.0 %" in Page(render_page(a_run(data=report))).text
+    assert "left out: a reason that the report does not name −30 3.0 %" in Page(render_page(a_run(data=report))).text
 
 
 def test_conversations_that_became_several_examples_are_explained() -> None:
@@ -143,7 +144,7 @@ def test_conversations_that_became_several_examples_are_explained() -> None:
     report["summary"]["examples"]["kept"] = 1500
 
     text = Page(render_page(a_run(data=report))).text
-    assert "more examples than rows: a conversation can become several examples 600" in text
+    assert "more examples than rows: a conversation or a long text can become several examples +600" in text
 
 
 def test_personal_data_that_nobody_looked_for_is_said_twice() -> None:
@@ -159,7 +160,7 @@ def test_personal_data_that_was_replaced_is_counted_by_kind() -> None:
 
     page = Page(render_page(a_run(data=report)))
 
-    assert "EMAIL: 1,204 replaced" in page.text
+    assert "e-mail address 1,204" in page.text
     assert "Personal data was not looked for" not in page.text
 
 
@@ -168,10 +169,10 @@ def test_weights_length_cleaning_digest_and_format_are_on_the_page() -> None:
 
     assert "They count as much as 640 equally weighted examples (of 700)." in text
     assert "256 tokens, the 99th percentile of the training examples; 60 examples were longer and left out." in text
-    assert "White space tidied in 62 examples." in text
+    assert "white space tidied Blanks at the ends of lines and more than one empty line in a row. 62" in text
     assert "sha256:" + "ab" * 32 in text
     assert "the first row has prompt from 'question', completion from 'answer'" in text
-    assert "133 tokens (with loss)" in text
+    assert "133 tokens (learned)" in text
 
 
 def test_every_planned_value_has_its_reason() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,24 @@ def test_an_untrained_or_empty_adapter_is_not_saved_as_if_it_were_one(causal_lm:
         save_adapter(model, state, tmp_path / "zero", base="hf://org/name", revision=None)
 
 
-def test_a_saved_adapter_names_its_base_and_no_path_of_the_machine(causal_lm: Path, tmp_path: Path) -> None:
-    import json
+@pytest.mark.parametrize(
+    ("base", "named"),
+    [
+        ("https://host/model.gguf?signature=s3cret", "https://host/model.gguf"),
+        ("file:///models/%C3%9Cbung%20eins", "/models/Übung eins"),
+    ],
+)
+def test_a_saved_adapter_tells_no_signature_and_names_a_base_that_loaders_find(
+    base: str, named: str, causal_lm: Path, tmp_path: Path
+) -> None:
+    model = attached(causal_lm)
+    state = {name: torch.ones_like(p) for name, p in model.named_parameters() if p.requires_grad}
+    save_adapter(model, state, tmp_path / "adapter", base=base, revision=None)
+    written = json.loads((tmp_path / "adapter/adapter_config.json").read_text(encoding="utf-8"))
+    assert written["base_model_name_or_path"] == named
 
+
+def test_a_saved_adapter_names_its_base_and_no_path_of_the_machine(causal_lm: Path, tmp_path: Path) -> None:
     model = attached(causal_lm)
     state = {name: torch.ones_like(p) for name, p in model.named_parameters() if p.requires_grad}
     save_adapter(model, state, tmp_path / "adapter", base="hf://org/name", revision="abc")

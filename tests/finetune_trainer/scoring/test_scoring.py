@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -170,7 +171,7 @@ def test_a_broken_gate_names_metric_place_numbers_interval_and_bound() -> None:
     gate = Gate(metric=Metric.EXACT_MATCH, suite="general", max_regression=0.01)
     assert judge(gate, MEASURED).reason == (
         'exact_match on "general" got worse by 0.031 (0.712 -> 0.681, 95 % interval of the difference -0.048 to -0.014);'
-        " a loss of 0.01 is allowed."
+        " it may get worse by at most 0.01."
     )
 
 
@@ -180,8 +181,21 @@ def test_a_gate_on_what_was_not_measured_is_not_kept() -> None:
     assert "was not measured" in found.reason
 
 
-def test_samples_are_shown_without_what_the_template_adds() -> None:
-    prompts = [f"system\nBe brief\nuser\n{question}\nassistant\n" for question in ("One?", "Two\nlines?")]
-    assert without_template(prompts) == ["One?", "Two\nlines?"]
-    assert without_template(["only one"]) == ["only one"]
-    assert without_template([]) == []
+def test_what_the_template_adds_is_no_part_of_a_prompt_and_a_greeting_that_all_share_is(causal_lm: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(causal_lm)
+    asked = ["Good morning,\nwhere is my invoice?\nRegards", "Good morning,\nthe printer is broken\nRegards"]
+
+    def decoded(*turns: str) -> str:
+        chat = [{"role": "user" if n % 2 == 0 else "assistant", "content": turn} for n, turn in enumerate(turns)]
+        text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        return str(tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True))
+
+    assert without_template([decoded(text) for text in asked], tokenizer) == asked
+    (several,) = without_template([decoded("One?", "Two.", "Three?")], tokenizer)
+    assert several.startswith("One?")
+    assert several.endswith("Three?")
+    assert without_template([], tokenizer) == []
+    tokenizer.chat_template = None
+    assert without_template(["only one"], tokenizer) == ["only one"]

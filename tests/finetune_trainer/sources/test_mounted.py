@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -150,7 +152,7 @@ def test_the_hint_for_a_missing_config_says_what_a_model_directory_holds(hands: 
 def test_what_cannot_be_found_is_named_with_the_field_and_a_remedy(
     hands: Hands, claim: Path, uri: str, says: str, hint: str
 ) -> None:
-    write(claim, {"README.md": b"", "notes.txt": b"", ".hidden.jsonl": b""})
+    write(claim, {"README.md": b"", "notes.log": b"", ".hidden.jsonl": b""})
 
     with pytest.raises(UserError) as caught:
         hands.files(uri)
@@ -183,3 +185,27 @@ def test_a_model_in_the_place_where_models_are_put_is_not_deleted(hands: Hands) 
         hands.model(f"file://{source}")
 
     assert (source / "tokenizer.json").exists()
+
+
+def test_pipes_sockets_and_devices_are_no_data_and_are_not_opened(hands: Hands, claim: Path) -> None:
+    """Whoever opens a pipe into which nobody writes waits for ever."""
+    write(claim / "mixed", {"a.jsonl": ROWS})
+    os.mkfifo(claim / "mixed/pipe.jsonl")
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(claim / "mixed/socket.jsonl"))
+    (claim / "mixed/directory.jsonl").mkdir()
+    assert [file.name for file in hands.files("pvc://data/mixed")] == ["a.jsonl"]
+
+
+def test_a_link_that_leads_nowhere_is_told_and_not_passed_over(hands: Hands, claim: Path) -> None:
+    write(claim / "mixed", {"a.jsonl": ROWS})
+    (claim / "mixed/gone.jsonl").symlink_to("nowhere")
+    with pytest.raises(UserError, match=r"holds a link that leads nowhere: mixed/gone\.jsonl"):
+        hands.files("pvc://data/mixed")
+
+
+def test_a_file_may_be_called_anything_and_its_name_is_shown_without_escapes(hands: Hands, claim: Path) -> None:
+    write(claim / "odd", {"a\nb.jsonl": ROWS, "\x1b[31mred.jsonl": ROWS, "größe.jsonl": ROWS})
+    Path(os.fsdecode(os.fsencode(claim / "odd") + b"/\xff.jsonl")).write_bytes(ROWS)
+    names = [file.name for file in hands.files("pvc://data/odd")]
+    assert names == ["\\x1b[31mred.jsonl", "a\\nb.jsonl", "größe.jsonl", "\\udcff.jsonl"]

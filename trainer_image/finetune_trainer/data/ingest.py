@@ -1,15 +1,20 @@
 """Every row of every dataset, read once: understood, corrected, rendered, encoded, written to a spool of tokens.
 
-What happens to a row does not depend on any other row, so nothing is held in memory but one batch; what depends on all of
-them (copies, the split, the longest length) is decided afterwards from the records (select.py).
+What happens to a row (rows.py) does not depend on any other row, so nothing is held in memory but the batches on which workers
+are; what depends on all of them (copies, the split, the longest length) is decided afterwards from the records (selection/).
+
+Hours of work are not lost with a node: after a batch everything so far may be committed (spool.py), and an attempt that comes
+after goes on with the next row. The outcome is the same to the byte, since a batch begins where the one before it ended.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,24 +22,27 @@ import numpy as np
 from finetune_api.contract.trainer_config import DatasetInput, TrainerConfig
 from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import DataError
-from finetune_trainer.data.clean import Cleaner
-from finetune_trainer.data.deduplicate import FINGERPRINT
-from finetune_trainer.data.encode import Draft, Encoder
-from finetune_trainer.data.formats import Example, Shape, UnusableRow, detect, to_example
+from finetune_trainer.data.anonymize import KEY_VARIABLE, Found, Placed, check_key
+from finetune_trainer.data.anonymize.detectors import credentials_of
+from finetune_trainer.data.anonymize.glance import Glimpsed
+from finetune_trainer.data.batches import batches
+from finetune_trainer.data.correction.tally import SAMPLES, Tally
+from finetune_trainer.data.counts import Counts
+from finetune_trainer.data.dask_engine import DaskWorkers
+from finetune_trainer.data.inputs.detect import shape_of
+from finetune_trainer.data.inputs.formats import Shape
+from finetune_trainer.data.inputs.read import join_mail
+from finetune_trainer.data.marks import mark
+from finetune_trainer.data.plain import from_plain, to_plain
 from finetune_trainer.data.problems import Problems
-from finetune_trainer.data.read import BrokenRow, Row, read_rows
-from finetune_trainer.data.split import group_number, prompt_group
-from finetune_trainer.data.store import SplitWriter
-from finetune_trainer.data.template import ChatTemplate, Document, Piece, plain_document
-from finetune_trainer.data.weights import rule_factor
-from finetune_trainer.engine.reporting import ProgressReporter
+from finetune_trainer.data.rows import Outcome, RowPipeline
+from finetune_trainer.data.spool import Spool, committed
+from finetune_trainer.data.workers import Workers, worker_count
+from finetune_trainer.digests import Contents, contents_of
+from finetune_trainer.reporting import ProgressReporter
 from finetune_trainer.sources import DataFile
 
 log = logging.getLogger(__name__)
-
-_BATCH = 512
-_RUNNING_TEXT_TOKENS = 1024
-_DETECTED_FROM = 20
 
 
 @dataclass(slots=True)
@@ -45,6 +53,29 @@ class Source:
     files: tuple[str, ...]
     """Their names, in the order in which examples count them."""
     shape: Shape
+    contents: Contents
+    """What was read, before anything was done to it."""
+    revision: str | None
+    """Commit, where it came from a hub."""
+
+
+@dataclass(slots=True)
+class Done:
+    """How far the datasets have been read, and what is known from it; written with each commit (plain.py)."""
+
+    dataset: int = 0
+    """Whole datasets."""
+    file: int = 0
+    """Whole files of the next one."""
+    rows: int = 0
+    """Rows of its next file."""
+    shapes: list[Shape] = field(default_factory=list)
+    """Of datasets that were begun."""
+    labels: dict[str, int] = field(default_factory=dict)
+    """Classes and their numbers."""
+    label_roles: dict[str, set[str]] = field(default_factory=dict)
+    """Of the datasets in which each class occurs."""
+    counts: Counts = field(default_factory=Counts)
 
 
 class Ingest:
@@ -54,61 +85,165 @@ class Ingest:
         config: orders of the stage.
         workspace: holds the model.
         scratch: a directory for the spool.
-    Raises: UserError if the model's tokenizer or chat template cannot be used.
+        environment: may hold the key of the anonymisation, credentials for its detectors, and the number of cores (see
+            worker_count).
+        detectors: of personal data, beside those that are built in.
+        workers: processes that work on rows; None leaves it to the size of the data.
+        clock: seconds, from any beginning; how often it is worth while to commit depends on what that takes.
+    Raises: UserError if the model's tokenizer or chat template, or a detector, cannot be used; Transient if one is silent.
     """
 
-    def __init__(self, config: TrainerConfig, workspace: Workspace, scratch: Path) -> None:
-        from finetune_trainer.model.files import check_vocabulary, context_length, load_config, load_tokenizer, stop_ids
+    def __init__(
+        self,
+        config: TrainerConfig,
+        workspace: Workspace,
+        scratch: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        detectors: Sequence[Placed] = (),
+        workers: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        from finetune_trainer.model.files import check_vocabulary
 
         assert config.prepare is not None
-        folder, said = workspace.model, config.model
-        self.task = config.task
         self.settings = config.prepare.preparation
-        self.problems = Problems()
         self.sources: list[Source] = []
-        self.labels: dict[str, int] = {}
-        self._label_roles: dict[str, set[str]] = {}
-        self._rows = 0
-        self.model_config = load_config(folder, trust_remote_code=said.trust_remote_code)
-        self.tokenizer = load_tokenizer(folder, trust_remote_code=said.trust_remote_code)
+        self.done = Done()
+        self.config, self._model, self._workers = config, workspace.model, workers
+        self._environment = dict(environment or {})
+        self._secrets: dict[str, str] = {}
+        if self.settings.anonymize.strategy != "none":
+            self.done.counts.personal = Found()
+            check_key(self.settings.anonymize, self._environment)
+            # Without a key from outside one is made here, the same for all workers, and forgotten with this process.
+            self._secrets = {KEY_VARIABLE: self._environment.get(KEY_VARIABLE, secrets.token_hex(32))}
+        self.detectors = tuple(detectors)
+        self._secrets |= credentials_of(self.detectors, self._environment)
+        self.pipeline = RowPipeline(config, workspace.model, self._secrets, self.detectors)
+        self.tokenizer, self.template = self.pipeline.tokenizer, self.pipeline.template
+        self.model_config, self.context_length = self.pipeline.model_config, self.pipeline.context_length
+        self.classification = self.pipeline.classification
         check_vocabulary(self.model_config, self.tokenizer)
-        self.context_length = context_length(self.model_config)
-        self.classification = self.task == "classification"
-        self.cleaner = Cleaner(self.settings.clean)
-        self.template: ChatTemplate | None = None
-        if not self.classification:
-            stops = stop_ids(folder, self.tokenizer)
-            self.template = ChatTemplate(self.tokenizer, template=said.chat_template, stop_ids=stops)
-            if said.chat_template is not None:
-                self.tokenizer.save_pretrained(folder)
-        said_length = self.settings.max_length
-        running = min(_RUNNING_TEXT_TOKENS if said_length == "auto" else said_length, self.context_length)
-        self.encoder = Encoder(self.tokenizer, classification=self.classification, running_text=running)
-        self.spool = SplitWriter(scratch / "spool")
-        self._fingerprints = (scratch / "fingerprints.bin").open("wb")
+        if self.template is not None and config.model.chat_template is not None:
+            self.tokenizer.save_pretrained(workspace.model)
+        self.task = config.task
+        self.spool = Spool(scratch / "spool", clock)
+        self._mark: str | None = None
+
+    @property
+    def problems(self) -> Problems:
+        """What was wrong with rows."""
+        return self.done.counts.problems
+
+    @property
+    def glimpsed(self) -> Glimpsed:
+        """What a glance saw of personal data where nobody asked for more."""
+        return self.done.counts.glimpsed
+
+    @property
+    def tally(self) -> Tally:
+        """What the rules of the correction did."""
+        return self.done.counts.tally
+
+    @property
+    def personal(self) -> Found | None:
+        """What anonymisation found; None where it was not asked for."""
+        return self.done.counts.personal
+
+    @property
+    def key_is_given(self) -> bool:
+        """Whether the key of the anonymisation comes from outside, so that another run can have it again."""
+        return KEY_VARIABLE in self._environment
+
+    @property
+    def turn_by_turn(self) -> int:
+        """Conversations of which the template made an example per answer."""
+        return self.done.counts.turn_by_turn
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Classes and their numbers."""
+        return self.done.labels
+
+    def go_on(self, inputs: Sequence[Sequence[DataFile]], earlier: Iterable[Path]) -> None:
+        """Go on where an earlier attempt stopped, if it made the same from the same; and keep commits for a later one.
+
+        Args:
+            inputs: the files of every dataset that will be read, in order.
+            earlier: directories given to earlier attempts as `scratch`.
+        """
+        if self._secrets and KEY_VARIABLE not in self._environment:
+            log.info("an interruption would begin anew: the key of the anonymisation comes from no Secret, and is not kept")
+            return
+        models = [one.directory for one in self.detectors if one.directory is not None]
+        self._mark = mark(self.config, self._model, inputs, models, self._secrets.get(KEY_VARIABLE, ""))
+        found = committed([folder / "spool" for folder in earlier], self._mark)
+        if found is None:
+            return
+        folder, lengths, state = found
+        try:
+            done: Done = from_plain(Done, state)
+        except ValueError:
+            return
+        if self.spool.go_on_from(folder, lengths):
+            self.done = done
+            self._commit(now=True)
+            rows = sum(self.problems.read.values())
+            log.info(
+                "goes on after %s rows and %s tokens that an interrupted attempt prepared",
+                f"{rows:,}",
+                f"{self.spool.position:,}",
+            )
 
     def read(self, dataset: DatasetInput, files: Sequence[DataFile], reporter: ProgressReporter) -> None:
-        """Read one dataset to its end, whatever is wrong in it."""
+        """Read one dataset to its end, whatever is wrong in it, from where `go_on` found it.
+
+        Raises: OutOfMemory if a worker was killed; FinetuneError if one ended otherwise.
+        """
         number = len(self.sources)
-        shape = self._shape(dataset, files)
-        self.sources.append(Source(dataset, tuple(file.name for file in files), shape))
-        for file_number, file in enumerate(files):
-            drafts = self._drafts(dataset, number, file, file_number, shape)
-            while batch := list(islice(drafts, _BATCH)):
-                block = self.encoder.block(batch, whole_texts=shape.format == "text")
-                self.spool.write(block.tokens, block.supervised, block.examples)
-                marks = np.zeros(len(block.fingerprints), dtype=FINGERPRINT)
-                for index, (high, low) in enumerate(block.fingerprints):
-                    marks[index] = (high, low, 0, 0)
-                self._fingerprints.write(marks.tobytes())
-                reporter.report(percent=None, metrics={"rows": self._rows, "tokens": self.spool.position})
+        contents, revision = contents_of((file.name, file.path) for file in files), files[0].revision
+        files = join_mail(files, inside=dataset.mail.inside_domains or ())
+        files = [replace(file, questions=dataset.documents.examples == "questions") for file in files]
+        if number == len(self.done.shapes):
+            self.done.shapes.append(shape_of(dataset, files, self.task))
+        shape = self.done.shapes[number]
+        self.sources.append(Source(dataset, tuple(file.name for file in files), shape, contents, revision))
+        if number < self.done.dataset:
+            return
+        size = sum(path.stat().st_size for file in files[self.done.file :] for path in (file.path, *file.more))
+        workers = self._crew(dataset, size)
+        ends: deque[tuple[int, int]] = deque()
+        left = batches(dataset, number, files, shape, begin=(self.done.file, self.done.rows), ends=ends, enough=self._enough)
+        for outcome in workers.outcomes(left):
+            self._take(outcome, dataset)
+            self.done.file, self.done.rows = ends.popleft()
+            self._commit(now=False)
+            rows = sum(self.problems.read.values())
+            reporter.report(percent=None, metrics={"rows": rows, "tokens": self.spool.position})
+        self.done.dataset, self.done.file, self.done.rows = number + 1, 0, 0
+        self._commit(now=True)
+
+    def _crew(self, dataset: DatasetInput, size: int) -> Workers | DaskWorkers:
+        """Who works on the rows of a dataset of so many bytes."""
+        built_from = (self.config, self._model, self._secrets, self.detectors)
+        if (dask := self.settings.engine.dask) is not None:
+            return DaskWorkers(dask, self._environment, *built_from)
+        count = self._workers or worker_count(size, self._environment, with_models=any(d.directory for d in self.detectors))
+        if count > 1:
+            log.info("dataset %s is prepared by %d processes", dataset.name, count)
+        return Workers(count, self.pipeline, *built_from)
 
     def finish(self) -> None:
-        """Close the spool, or end the run if rows must be mended."""
+        """Close the spool.
+
+        Raises: DataError if rows must be mended, too much personal data is left, or a label is in no training row.
+        """
         self.spool.close()
-        self._fingerprints.close()
         self.problems.raise_if_any()
-        for label, roles in self._label_roles.items():
+        if self.personal is not None:
+            self.personal.raise_if_more_is_left_than(self.settings.anonymize.max_residual_rate)
+        for label, roles in self.done.label_roles.items():
             if "train" not in roles:
                 raise DataError(
                     f'the label "{label}" stands in the data of role {", ".join(sorted(roles))}, but in no training row',
@@ -116,79 +251,22 @@ class Ingest:
                     hint="Is it misspelt, or are training rows for it missing?",
                 )
 
-    def _shape(self, dataset: DatasetInput, files: Sequence[DataFile]) -> Shape:
-        """What the dataset is, from its first rows."""
-        first: list[Row] = []
-        name = files[0].name
-        for file in files:
-            name = file.name
-            first = [row for row in islice(read_rows(file), _DETECTED_FROM) if isinstance(row, Row)]
-            if first:
-                break
-            broken = next(iter(read_rows(file)), None)
-            if isinstance(broken, BrokenRow):
-                where = f"{file.name} line {broken.line}" if broken.line else file.name
-                raise DataError(f'{dataset.field} "{dataset.name}": {where} {broken.reason}', field=f"{dataset.field}.uri")
-        if not first:
-            raise DataError(f'{dataset.field} "{dataset.name}": {name} is empty', field=f"{dataset.field}.uri")
-        shape = detect([row.value for row in first], task=self.task, said=dataset.format, fields=dataset.fields)
-        if shape is None:
-            found = ", ".join(sorted(map(str, first[0].value))[:12])
-            raise DataError(
-                f'{dataset.field} "{dataset.name}": {name} line {first[0].line} has the fields {found}, which fit no format of'
-                f" the task {self.task}",
-                field=f"{dataset.field}.format",
-                hint=f"Name the format and map the fields with {dataset.field}.fields.",
-            )
-        log.info("dataset %s is taken for %s: %s", dataset.name, shape.format, shape.because)
-        return shape
+    def _enough(self) -> frozenset[str]:
+        """Rules that need no further sample, whatever the batches say that are still on their way: these come first."""
+        return frozenset(rule for rule, samples in self.tally.samples.items() if len(samples) >= SAMPLES)
 
-    def _drafts(self, dataset: DatasetInput, number: int, file: DataFile, file_number: int, shape: Shape) -> Iterator[Draft]:
-        """Every usable row of a file as one or several documents."""
-        seed = self.settings.split.seed
-        for row in read_rows(file):
-            self._rows += 1
-            self.problems.read[dataset.name] += 1
-            if isinstance(row, BrokenRow):
-                self.problems.must_mend(dataset.name, dataset.field, file.name, row.line, row.reason)
-                continue
-            try:
-                example = self.cleaner(to_example(row.value, shape, group_by=self._group_by(dataset)))
-                documents = self._documents(example)
-            except UnusableRow as unusable:
-                if unusable.drop:
-                    self.problems.drop(dataset.name, unusable.reason)
-                else:
-                    self.problems.must_mend(
-                        dataset.name, dataset.field, file.name, row.line, unusable.reason, mapped=unusable.field
-                    )
-                continue
-            weight = example.weight * rule_factor(row.value, self.settings.weighting.rules)
-            group = group_number(example.group if example.group is not None else _own_group(example), seed=seed)
-            label = self._label(example, dataset)
-            for document in documents:
-                yield Draft(document, label, weight, number, file_number, row.line, group)
+    def _take(self, outcome: Outcome, dataset: DatasetInput) -> None:
+        """Write what became of a batch, and add its counts."""
+        block = outcome.block
+        numbers = [self.labels.setdefault(label, len(self.labels)) for label in block.labels]
+        for label in block.labels:
+            self.done.label_roles.setdefault(label, set()).add(dataset.role)
+        labelled = block.examples["label"] >= 0
+        if numbers:
+            block.examples["label"][labelled] = np.array(numbers, dtype=np.int32)[block.examples["label"][labelled]]
+        self.spool.write(block, outcome.rows, outcome.shingles, outcome.factors)
+        self.done.counts.merge(outcome.counts)
 
-    def _group_by(self, dataset: DatasetInput) -> str | None:
-        return self.settings.split.group_by if dataset.role == "train" else None
-
-    def _documents(self, example: Example) -> list[Document]:
-        if self.classification:
-            return [(Piece(example.text or "", supervised=False),)]
-        if example.text is not None:
-            return [plain_document(example.text, end=str(self.tokenizer.eos_token) if self.tokenizer.eos_token else None)]
-        assert self.template is not None
-        return self.template.documents(example.messages)
-
-    def _label(self, example: Example, dataset: DatasetInput) -> int:
-        if example.label is None:
-            return -1
-        self._label_roles.setdefault(example.label, set()).add(dataset.role)
-        return self.labels.setdefault(example.label, len(self.labels))
-
-
-def _own_group(example: Example) -> str:
-    """What is asked: two answers to one question belong on one side of the split."""
-    if example.text is not None:
-        return prompt_group(example.text)
-    return prompt_group("\n".join(m.content for m in example.messages if m.role == "user"))
+    def _commit(self, *, now: bool) -> None:
+        if self._mark is not None:
+            self.spool.commit(self._mark, lambda: to_plain(self.done), now=now)

@@ -15,6 +15,15 @@ from finetune_api.errors import DataError
 _SHOWN = 10
 
 
+def how_to_mend(reason: str) -> str | None:
+    """What to do about bytes that cannot be read; None where the reason says it itself."""
+    if "not UTF-8" not in reason:
+        return None
+    return (
+        "Save it as UTF-8 (in Excel: CSV UTF-8). A file of Windows becomes UTF-8 with iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW."
+    )
+
+
 @dataclass(slots=True)
 class _Place:
     file: str
@@ -53,6 +62,18 @@ class Problems:
         else:
             self._broken[key] = _Place(file, line, mapped=mapped)
 
+    def merge(self, later: Problems) -> None:
+        """Add what was found in rows that come after these."""
+        self.read.update(later.read)
+        for dataset, reasons in later.dropped_of.items():
+            for reason, rows in reasons.items():
+                self.drop(dataset, reason, rows)
+        for key, place in later._broken.items():
+            if key in self._broken:
+                self._broken[key].rows += place.rows
+            else:
+                self._broken[key] = place
+
     def raise_if_any(self) -> None:
         """End the run if a row must be mended.
 
@@ -60,15 +81,17 @@ class Problems:
         """
         if not self._broken:
             return
+        paths = {path for _, path, _ in self._broken}
         sentences = []
         for (dataset, path, reason), place in list(self._broken.items())[:_SHOWN]:
             where = f"{place.file} line {place.line}" if place.line else place.file
             of = self.read[dataset]
             rows = f" ({place.rows:,} of {of:,} rows)" if of > 1 else ""
             mend = f" Map it with {path}.fields or mend the rows." if place.mapped else ""
-            sentences.append(f'{path} "{dataset}": {where} {reason}{rows}.{mend}')
+            whose = f'dataset "{dataset}"' if len(paths) == 1 else f'{path} "{dataset}"'
+            sentences.append(f"{whose}: {where} {reason}{rows}.{mend}")
         more = len(self._broken) - _SHOWN
         if more > 0:
             sentences.append(f"And {more} further problems.")
-        first = next(iter(self._broken))
-        raise DataError("\n".join(sentences), field=None if len({key[1] for key in self._broken}) > 1 else first[1])
+        hints = (hint for _, _, reason in self._broken if (hint := how_to_mend(reason)))
+        raise DataError("\n".join(sentences), field=paths.pop() if len(paths) == 1 else None, hint=next(hints, None))

@@ -34,6 +34,23 @@ EXAMPLE = np.dtype(
 """offset, length: where its tokens are; prompt: tokens before the first supervised one; supervised: how many have loss;
 label: number of its class, -1 for none; weight: factor on its loss; dataset, file, line: where it came from; group: hash."""
 
+ROW = np.dtype(
+    [
+        ("examples", "<i4"),
+        ("dataset", "<i4"),
+        ("asked", "<u8"),
+        ("input", "<u8"),
+        ("answer", "<u8"),
+        ("shingles", "<i4"),
+    ]
+)
+"""Of a row, while it is prepared. examples: how many it became, one after another; asked: group number of what is asked; input,
+answer: numbers of all that comes before the label or short answer, and of that, 0 for none; shingles: size of its set of pairs
+of words (selection/shingles.py), 0 where near-duplicates are not looked for."""
+
+FINGERPRINT = np.dtype([("high", "<u8"), ("low", "<u8")])
+"""128 bits of the content of an example."""
+
 
 @dataclass(frozen=True, slots=True)
 class Documents:

@@ -24,8 +24,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from finetune_api.contract.workspace import Workspace
+from finetune_trainer.digests import file_digest
 from finetune_trainer.engine.states import EngineStates, State
-from finetune_trainer.evidence.digests import file_digest
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class Checkpoints:
             raise ValueError(f"{found.folder} lacks {len(missing)} parameters, such as {sorted(missing)[0]}")
 
     def weights(self, found: Found) -> Iterator[tuple[str, torch.Tensor]]:
-        """The fp32 weights of a checkpoint, one after another."""
+        """The fp32 weights of a checkpoint, one after another: name and whole tensor, on the CPU. A file is read at a time."""
         for path in sorted(found.folder.glob("states-*.safetensors")):
             tensors = load_file(path)
             for key in sorted(tensors):

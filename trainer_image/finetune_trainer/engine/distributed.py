@@ -66,7 +66,7 @@ class Ranks:
         return tuple(int(value) for value in tensor.tolist())
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The sum of a CPU tensor over all ranks, on all ranks."""
+        """The sum of a CPU tensor over all ranks, on all ranks and in place; collective, the same shape everywhere."""
         if self.world_size > 1:
             dist.all_reduce(tensor, group=self._control)
         return tensor

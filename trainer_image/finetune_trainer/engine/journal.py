@@ -55,7 +55,14 @@ class Journal:
         self._flushed_at = self.clock()
 
     def add(self, step: int, loss: torch.Tensor, *, learning_rate: float, tokens: int, norm: Any) -> None:
-        """Note a step: its number from 1, this rank's share of its loss (shape (), on the device), all ranks' tokens."""
+        """Note a step, without waiting for the device.
+
+        Args:
+            step: its number from 1.
+            loss: this rank's share, shape (), on the device.
+            tokens: of all ranks.
+            norm: of the gradients, as the engine tells it: a number or shape (), or None.
+        """
         self._pending.append(_Pending(step, loss, learning_rate, tokens, norm, self.clock()))
 
     def due(self, *, seconds: float, steps: int) -> bool:

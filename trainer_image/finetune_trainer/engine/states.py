@@ -68,7 +68,7 @@ class EngineStates:
         return State(_copy(safe_get_full_fp32_param(parameter)), _copy(moments[0]), _copy(moments[1]))
 
     def weight(self, name: str) -> torch.Tensor:
-        """The fp32 master weight alone, gathered; collective."""
+        """The fp32 master weight alone, gathered: in the parameter's whole shape, a copy on the CPU; collective."""
         parameter = self.parameters[name]
         if self._stage == 0:
             return _copy(self._masters[name])
@@ -108,7 +108,7 @@ class EngineStates:
         self.write_low_precision(name, state.weight)
 
     def write_low_precision(self, name: str, weight: torch.Tensor) -> None:
-        """Put a weight into the copy that computes, leaving the optimizer's alone."""
+        """Put a whole weight into the copy that computes, and leave the optimizer's; collective under ZeRO-3."""
         parameter = self.parameters[name]
         if self._stage == 3:
             import deepspeed

@@ -151,15 +151,17 @@ def small_chart(curve: Curve, *, words: str) -> Markup:
     return frame.figure(parts, words=words, kind="low", axis="optimizer step")
 
 
-def histogram(counts: Sequence[int], edges: Sequence[float], *, marks: Sequence[tuple[str, float]], words: str) -> Markup:
-    """Bars for how many examples are how long.
+def histogram(
+    counts: Sequence[int], edges: Sequence[float], *, marks: Sequence[tuple[str, float]], words: str, axis: str = "tokens"
+) -> Markup:
+    """Bars for how many examples are how long, or weigh how much.
 
     Args:
         counts: per bar, shape (bars,).
         edges: of the bars, shape (bars + 1,), ascending.
         marks: class of a vertical line, and where it stands.
     """
-    frame = _Frame.around(edges, [0, *counts], about=4)
+    frame = _Frame.around(edges, [0, *counts], about=4, whole=axis != "weight")
     bars = Markup("").join(
         Markup('<path d="M{:.1f} 1000V{:.1f}H{:.1f}V1000Z"><title>{} to {}: {:,}</title></path>').format(
             frame.x(begin) + 1.5, frame.y(count), max(frame.x(begin) + 2, frame.x(end) - 1.5), number(begin), number(end), count
@@ -168,7 +170,7 @@ def histogram(counts: Sequence[int], edges: Sequence[float], *, marks: Sequence[
     )
     lines = [Markup('<path class="mark {}" d="M{:.1f} 0V1000"/>').format(name, frame.x(at)) for name, at in marks]
     parts = [frame.grid(), Markup('<g class="bars">{}</g>').format(bars), *lines]
-    return frame.figure(parts, words=words, kind="medium", axis="tokens")
+    return frame.figure(parts, words=words, kind="medium", axis=axis)
 
 
 def interval_mark(value: float, low: float, high: float, *, lower_is_better: bool, tone: str) -> Markup:
@@ -201,13 +203,13 @@ class _Frame:
     y_ticks: Sequence[float]
 
     @classmethod
-    def around(cls, xs: Sequence[float], ys: Sequence[float], *, about: int) -> _Frame:
-        """The frame of these points, with about so many ticks on the y axis. The x axis counts, so its ticks are whole."""
+    def around(cls, xs: Sequence[float], ys: Sequence[float], *, about: int, whole: bool = True) -> _Frame:
+        """The frame of these points, with about so many ticks on the y axis; where the x axis counts, its ticks are whole."""
         left, right = min(xs, default=0.0), max(xs, default=1.0)
         y_ticks = ticks(min(ys, default=0.0), max(ys, default=1.0), about=about)
         if right == left:
             return cls(left - 1, right + 1, y_ticks[0], y_ticks[-1], [left], y_ticks)
-        x_ticks = [tick for tick in ticks(left, right, about=6) if left <= tick <= right and tick == round(tick)]
+        x_ticks = [tick for tick in ticks(left, right, about=6) if left <= tick <= right and (not whole or tick == round(tick))]
         return cls(left, right, y_ticks[0], y_ticks[-1], x_ticks, y_ticks)
 
     def x(self, value: float) -> float:
@@ -249,7 +251,9 @@ class _Frame:
             for tick in self.y_ticks
         )
         x_labels = Markup("").join(
-            Markup('<span style="left:{:.2f}%">{}</span>').format(self.x(tick) / _SIDE * 100, f"{tick:,.0f}")
+            Markup('<span style="left:{:.2f}%">{}</span>').format(
+                self.x(tick) / _SIDE * 100, f"{tick:,.0f}" if tick == round(tick) else number(tick)
+            )
             for tick in self.x_ticks
         )
         return Markup(

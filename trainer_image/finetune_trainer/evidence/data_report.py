@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from finetune_api.contract.facts import DataFacts, SplitFacts
-from finetune_api.contract.summary import DataSummary, ExampleCounts, SplitCounts, WeightSummary
+from finetune_api.contract.summary import DataSummary
+from finetune_api.v1alpha1.weighting import Weighting
+from finetune_trainer.data.correction.clean import RULES
+from finetune_trainer.data.correction.tally import Tally
 from finetune_trainer.data.ingest import Ingest
-from finetune_trainer.data.problems import Problems
-from finetune_trainer.data.select import Selection
+from finetune_trainer.data.selection.repeats import compared
+from finetune_trainer.data.selection.select import Selection
 from finetune_trainer.data.store import Documents
-from finetune_trainer.data.weights import effective_sample_size
-
-_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
-_BINS = 24
+from finetune_trainer.data.weighting.weighing import Weighed
+from finetune_trainer.data.weighting.weights import condition
+from finetune_trainer.evidence.data_numbers import example_shape, extremes, split_report
+from finetune_trainer.evidence.data_personal import anonymization, personal_details, personal_warnings
+from finetune_trainer.evidence.data_warnings import data_warnings, rules_without_rows, unmarked_answers
+from finetune_trainer.evidence.excerpts import Excerpts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +34,38 @@ class DatasetReport:
     revision: str | None
     files: int
     rows: int
+    kept: int
+    """Examples, over all splits."""
     format: str
     because: str
     """Why it was taken for this format."""
     dropped: dict[str, int]
+    bytes: int
+    digest: str
+    """SHA-256 over the names and digests of all files."""
+    contents: list[dict[str, Any]]
+    """The first files: name, bytes, sha256."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReport:
+    """What one rule of the preparation did."""
+
+    name: str
+    changed: int
+    """Examples that it changed."""
+    dropped: int
+    """Rows that it left out."""
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    """At most three: dataset, file, line, before, after (None where the row was left out), found; covered."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataReport:
     """Everything about the prepared data that people or programs may want to know."""
 
+    unit: str
+    """What lengths are counted in: tokens of the model, or characters where there was none."""
     summary: dict[str, Any]
     datasets: list[DatasetReport]
     cleaned: dict[str, int]
@@ -55,125 +79,29 @@ class DataReport:
     shape_of_an_example: list[dict[str, Any]]
     """Pieces of the first training example: control tokens as they are, content as a number of tokens."""
     warnings: list[str] = field(default_factory=list)
+    rules: list[RuleReport] = field(default_factory=list)
+    languages: dict[str, int] = field(default_factory=dict)
+    """Rows by language (ISO 639-1 or `undetermined`), of those that were looked at."""
+    languages_of: str = ""
+    """Which those are: `all` where the job names languages, `every eighth` otherwise."""
+    personal: dict[str, Any] = field(default_factory=dict)
+    """How personal data was looked for: strategy, detectors, examplesChanged, residual (rate, items, examples, kinds, allowed),
+    quality (kind, language, recall, precision, items) and qualitySource. Where it was not: glance (examples, holding, kinds)
+    or nothing."""
+    compared: str = ""
+    """Which likeness between examples was looked for, in a sentence."""
+    contamination: list[dict[str, Any]] = field(default_factory=list)
+    """Examples left out for the sake of data held out by hand: dataset, exam (the dataset held out), reason, examples."""
+    heaviest: list[dict[str, Any]] = field(default_factory=list)
+    """Training examples with the largest weights: dataset, file, line, weight, length, text (see excerpts.py)."""
+    lightest: list[dict[str, Any]] = field(default_factory=list)
+    weighting: dict[str, Any] = field(default_factory=dict)
+    """What weights are made of: components (mean, lowest, highest over the training examples, by name), rules (condition,
+    weight, rows), comparedWith, bounds, clipped, dividedBy. Empty where nothing was weighed."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON types."""
         return asdict(self)
-
-
-def split_report(documents: Documents) -> dict[str, Any]:
-    """Numbers of one split: tokens, share with loss, quantiles of length and weight, a histogram of lengths."""
-    if not len(documents):
-        return {"examples": 0, "tokens": 0}
-    lengths = documents.lengths
-    supervised = documents.examples["supervised"].astype(np.int64)
-    weights = np.asarray(documents.examples["weight"], dtype=np.float32)
-    counts, edges = np.histogram(lengths, bins=_BINS)
-    return {
-        "examples": len(documents),
-        "tokens": int(lengths.sum()),
-        "supervisedTokens": int(supervised.sum()),
-        "groups": len(np.unique(documents.examples["group"])),
-        "lengths": _quantiles(lengths),
-        "lengthHistogram": {"counts": counts.tolist(), "edges": [round(float(edge), 1) for edge in edges]},
-        "weights": {**_quantiles(weights), "effectiveSampleSize": round(effective_sample_size(weights), 1)},
-    }
-
-
-def _quantiles(values: NDArray[Any]) -> dict[str, float]:
-    found = np.quantile(values, _QUANTILES)
-    return {f"p{quantile * 100:g}": round(float(value), 4) for quantile, value in zip(_QUANTILES, found, strict=True)}
-
-
-def example_shape(documents: Documents, tokenizer: Any) -> list[dict[str, Any]]:
-    """How an example is built, without its content: shows a doubled begin token or a missing end token at a glance."""
-    if not len(documents):
-        return []
-    ids, mask = documents.ids(0), documents.mask(0)
-    special = set(tokenizer.all_special_ids)
-    pieces: list[dict[str, Any]] = []
-    hidden = 0
-    for token, supervised in zip(ids.tolist(), mask.tolist(), strict=True):
-        same = bool(pieces) and pieces[-1]["supervised"] == supervised and not pieces[-1].get("token")
-        if token in special:
-            pieces.append({"token": tokenizer.convert_ids_to_tokens(token), "id": token, "supervised": supervised})
-        elif same:
-            hidden = pieces[-1]["contentTokens"] + 1
-            pieces[-1]["contentTokens"] = hidden
-        else:
-            pieces.append({"contentTokens": 1, "supervised": supervised})
-    return pieces
-
-
-def data_warnings(summary: DataSummary, splits: dict[str, dict[str, Any]], labels: dict[str, dict[str, int]]) -> Sequence[str]:
-    """What somebody should read before training on it."""
-    warnings = []
-    train = splits["train"]
-    dropped = sum(summary.examples.dropped_by_reason.values())
-    if dropped > 0.2 * max(1, summary.examples.read):
-        warnings.append(f"{dropped:,} of {summary.examples.read:,} rows were left out; see the reasons.")
-    share = train["supervisedTokens"] / max(1, train["tokens"])
-    if not labels and share > 0.98:
-        warnings.append(f"{share:.0%} of the training tokens have loss: prompts hardly count, or are trained too.")
-    if train["weights"]["effectiveSampleSize"] < 0.5 * train["examples"]:
-        effective = train["weights"]["effectiveSampleSize"]
-        warnings.append(f"The weights leave an effective sample of {effective:,.0f} of {train['examples']:,} examples.")
-    for label, counts in labels.items():
-        if not counts.get("train"):
-            warnings.append(f'The class "{label}" has no training example.')
-    for name in ("validation", "test"):
-        if 0 < splits[name]["examples"] < 30:
-            warnings.append(f"The {name} split has only {splits[name]['examples']} examples: its scores are rough.")
-    return warnings
-
-
-def data_facts(
-    splits: Mapping[str, Documents], digest: str, max_length: int, labels: int, mixing: Sequence[float]
-) -> DataFacts:
-    """Counts of all splits, for the plan."""
-    return DataFacts(
-        digest=digest,
-        max_length=max_length,
-        train=_split_facts(splits["train"], mixing),
-        validation=_split_facts(splits["validation"]),
-        test=_split_facts(splits["test"]),
-        suites={name.removeprefix("suite-"): _split_facts(d) for name, d in splits.items() if name.startswith("suite-")},
-        labels=labels,
-    )
-
-
-def _split_facts(documents: Documents, mixing: Sequence[float] | None = None) -> SplitFacts:
-    """Counts of one split; of the training split as often as one epoch sees each example."""
-    lengths = documents.lengths.astype(np.float64)
-    times = np.ones(len(documents)) if mixing is None else np.asarray(mixing, float)[documents.examples["dataset"]]
-    supervised = documents.examples["supervised"].astype(np.float64)
-    return SplitFacts(
-        examples=round(float(times.sum())),
-        tokens=round(float((lengths * times).sum())),
-        supervised_tokens=round(float((supervised * times).sum())),
-        longest=int(lengths.max(initial=0)),
-        squared_tokens=round(float((lengths**2 * times).sum())),
-    )
-
-
-def data_summary(splits: Mapping[str, Documents], problems: Problems, digest: str) -> DataSummary:
-    """What was read, kept and dropped, for the status."""
-    weights = np.asarray(splits["train"].examples["weight"], dtype=np.float32)
-    return DataSummary(
-        examples=ExampleCounts(
-            read=sum(problems.read.values()),
-            kept=sum(map(len, splits.values())),
-            dropped_by_reason=dict(problems.dropped.most_common(12)),
-        ),
-        tokens=sum(int(d.lengths.sum()) for d in splits.values()),
-        weights=WeightSummary(
-            effective_sample_size=round(effective_sample_size(weights), 1),
-            lowest=round(float(weights.min()), 4),
-            highest=round(float(weights.max()), 4),
-        ),
-        split=SplitCounts(train=len(splits["train"]), validation=len(splits["validation"]), test=len(splits["test"])),
-        digest=digest,
-    )
 
 
 def data_report(
@@ -182,39 +110,70 @@ def data_report(
     splits: Mapping[str, Documents],
     labels: Sequence[str],
     summary: DataSummary,
+    contamination: Mapping[tuple[str, str, str], int],
+    weighed: Weighed,
+    *,
+    unit: str,
 ) -> DataReport:
-    """Everything about the prepared data, for people."""
+    """Everything about the prepared data, for people.
+
+    Args:
+        contamination: see DropCounter.
+    """
     numbers = {name: split_report(documents) for name, documents in splits.items()}
     per_label: dict[str, dict[str, int]] = {label: {} for label in labels}
     for name, documents in splits.items():
-        for label, count in Counter(documents.examples["label"].tolist()).items():
+        for label, count in zip(*np.unique(documents.examples["label"], return_counts=True), strict=True):
             if label >= 0:
-                per_label[labels[label]][name] = count
+                per_label[labels[label]][name] = int(count)
     template = ingest.template
-    warnings = list(data_warnings(summary, numbers, per_label))
+    has_prompts = any(source.shape.format != "text" for source in ingest.sources)
+    warnings = list(data_warnings(summary, numbers, per_label, has_prompts=has_prompts))
     if template and "strftime_now" in template.source:
         warnings.append("The chat template writes today's date into prompts: tokens differ from day to day.")
-    if template and template.turn_by_turn:
+    warnings += personal_warnings(ingest)
+    if ingest.turn_by_turn:
         warnings.append(
-            f"The chat template rewrites earlier turns: {template.turn_by_turn:,} conversations became one example per answer."
+            f"The chat template rewrites earlier turns: {ingest.turn_by_turn:,} conversations became one example per answer."
         )
+    warnings += [f'Dataset "{one.dataset.name}": {said}' for one in ingest.sources for said in one.shape.unused]
+    warnings += unmarked_answers(ingest.done.counts.unmarked, {one.dataset.name: one.dataset.field for one in ingest.sources})
+    warnings += rules_without_rows(ingest.settings.weighting.rules, ingest.done.counts.matched)
+    sources = ingest.sources
+    kept = np.zeros(len(sources), np.int64)
+    for documents in splits.values():
+        kept += np.bincount(documents.examples["dataset"], minlength=len(sources))
+    warnings += [
+        f'Of the dataset "{one.dataset.name}" nothing was kept.' for one, n in zip(sources, kept, strict=True) if not n
+    ]
+    excerpt = Excerpts(ingest.tokenizer, ingest.settings.anonymize)
+    ends = extremes(splits["train"], [one.dataset.name for one in sources], [one.files for one in sources], excerpt)
     return DataReport(
-        summary=summary.model_dump(mode="json", by_alias=True),
+        unit=unit,
+        summary=summary.model_copy(update={"warnings": len(warnings)}).model_dump(mode="json", by_alias=True),
         datasets=[
             DatasetReport(
                 name=source.dataset.name,
                 uri=source.dataset.uri.split("?")[0],
-                revision=source.dataset.revision if source.dataset.uri.startswith("hf://") else None,
+                revision=source.revision,
                 files=len(source.files),
                 rows=ingest.problems.read[source.dataset.name],
+                kept=int(kept[number]),
                 format=source.shape.format,
                 because=source.shape.because,
                 dropped=dict(ingest.problems.dropped_of.get(source.dataset.name, {})),
+                bytes=source.contents.size,
+                digest=f"sha256:{source.contents.digest}",
+                contents=[{"name": one.name, "bytes": one.size, "sha256": one.sha256} for one in source.contents.files],
             )
-            for source in ingest.sources
+            for number, source in enumerate(sources)
         ],
-        cleaned=dict(ingest.cleaner.changed),
-        anonymization="none: personal data was not looked for and not changed",
+        cleaned=dict(ingest.tally.changed),
+        rules=_rules(ingest.tally),
+        languages=dict(sorted(ingest.tally.languages.items(), key=lambda item: (-item[1], item[0]))),
+        languages_of=("all" if ingest.settings.clean.languages else "every eighth") if ingest.tally.languages else "",
+        anonymization=anonymization(ingest),
+        personal=personal_details(ingest),
         max_length={
             "tokens": selection.max_length,
             "said": ingest.settings.max_length,
@@ -223,7 +182,48 @@ def data_report(
         },
         splits=numbers,
         labels=per_label,
-        template={"digest": template.digest, "turnByTurn": template.turn_by_turn} if template else {},
+        template={"digest": template.digest, "turnByTurn": ingest.turn_by_turn} if template else {},
         shape_of_an_example=example_shape(splits["train"], ingest.tokenizer),
         warnings=warnings,
+        compared=compared(ingest.settings),
+        contamination=[
+            {"dataset": dataset, "exam": exam, "reason": why, "examples": count}
+            for (dataset, exam, why), count in sorted(contamination.items())
+        ],
+        heaviest=ends.heaviest,
+        lightest=ends.lightest,
+        weighting=_weighting(ingest, weighed),
     )
+
+
+def _rules(tally: Tally) -> list[RuleReport]:
+    """Every rule of the correction that did something, in the order in which they act."""
+    return [
+        RuleReport(name, tally.changed[name], tally.dropped[name], [asdict(sample) for sample in tally.samples.get(name, [])])
+        for name in RULES
+        if tally.changed[name] or tally.dropped[name]
+    ]
+
+
+def _weighting(ingest: Ingest, weighed: Weighed) -> dict[str, Any]:
+    """What weights are made of."""
+    said = ingest.settings.weighting
+    if not weighed.components and said == Weighting():
+        return {}
+    bounds = {} if said.bounds is None else said.bounds.model_dump(exclude_none=True)
+    components = {
+        name: {key: round(value, 4) for key, value in asdict(part).items()} for name, part in weighed.components.items()
+    }
+    for name, asked in (("rules", said.rules), ("relevance", said.relevance), ("quality", said.quality)):
+        if asked:  # what was asked for is told also where it changed nothing, or it seems to have been forgotten
+            components.setdefault(name, {"mean": 1.0, "lowest": 1.0, "highest": 1.0})
+    return {
+        "components": components,
+        "rules": [
+            {"condition": condition(rule), "weight": rule.weight, "rows": ingest.done.counts.matched[number]}
+            for number, rule in enumerate(said.rules)
+        ],
+        **({"comparedWith": weighed.compared_with} if weighed.compared_with else {}),
+        **({"bounds": bounds, "clipped": weighed.clipped} if bounds else {}),
+        **({"dividedBy": round(weighed.divided_by, 6)} if weighed.divided_by is not None else {}),
+    }

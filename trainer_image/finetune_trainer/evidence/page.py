@@ -13,20 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from finetune_api.contract.trainer_config import CONFIG_VERSION
 from finetune_trainer.evidence.page_data import Data, data_view
+from finetune_trainer.evidence.page_origin import Origin, origin
 from finetune_trainer.evidence.page_scores import MetricRow, ScoreTable, class_tables, score_tables
+from finetune_trainer.evidence.page_templates import render
 from finetune_trainer.evidence.page_training import curves, method, training_facts
 from finetune_trainer.evidence.page_words import NARROW, counted, duration, model_name, printable, shortened, shown
-
-_TEMPLATE = Path(__file__).with_name("page_template.html.jinja")
-_STYLE = Path(__file__).with_name("page_style.css")
 
 _OPEN_SAMPLES = 5
 _OPEN_CHARACTERS = 700
@@ -49,7 +44,7 @@ def render_page(value: dict[str, Any]) -> str:
 
     Args:
         value: job, model, created (as it shall be read), evaluation, data, training (with journal and validations) and
-            plan, as `write_reports` gathers them. Each may be missing or empty.
+            plan and provenance, as `write_reports` gathers them. Each may be missing or empty.
     """
     value = printable(value)
     job, model = value.get("job") or {}, value.get("model") or {}
@@ -57,10 +52,9 @@ def render_page(value: dict[str, Any]) -> str:
     task = str(job.get("task", ""))
     tables = score_tables(evaluation)
     data = data_view(value.get("data") or {}, task=task)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"shown": shown, "counted": counted, "shortened": shortened}
-    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
-        style=Markup(_STYLE.read_text(encoding="utf-8")),
+    came_from = origin(value.get("provenance") or {})
+    return render(
+        "page_template.html.jinja",
         name=str(job.get("name", "")) or "unnamed job",
         namespace=str(job.get("namespace", "")),
         task=task,
@@ -77,7 +71,8 @@ def render_page(value: dict[str, Any]) -> str:
         data=data,
         plan=[(shown(one.get("field")), shown(one.get("value")), shown(one.get("reason"))) for one in value.get("plan") or []],
         facts=training_facts(training),
-        limits=_limits(evaluation, data, tables),
+        origin=came_from,
+        limits=_limits(evaluation, data, tables, came_from),
         contract=CONFIG_VERSION,
         has_evaluation=bool(evaluation),
         has_training=bool(training.get("orders") or training.get("steps")),
@@ -155,7 +150,9 @@ def _tiles(
     if data is not None:
         if data.train is not None:
             tiles.append(("Trained on", f"{data.train.examples} examples", f"{data.train.tokens} tokens"))
-        tiles.append(("Rows kept", f"{data.kept} of {data.read}", data.fates[0].share if data.fates else ""))
+        tiles.append(
+            ("Rows kept", f"{data.kept} of {data.read}", next((fate.share for fate in data.fates if fate.kind == "kept"), ""))
+        )
     if training.get("orders"):
         lora = training["orders"].get("lora")
         steps = counted(training["steps"], "step") if training.get("steps") else ""
@@ -285,10 +282,12 @@ def _text(text: Any) -> Text:
 # ---------------------------------------------------------------- what was not looked for
 
 
-def _limits(evaluation: Mapping[str, Any], data: Data | None, tables: Sequence[ScoreTable]) -> list[str]:
+def _limits(
+    evaluation: Mapping[str, Any], data: Data | None, tables: Sequence[ScoreTable], came_from: Origin | None
+) -> list[str]:
     """What this report does not show; an auditor reads it first."""
     lines = []
-    if data is not None and not data.was_searched:
+    if data is not None and not data.personal.was_searched:
         lines.append("Personal data was not looked for. The page does not say whether there is any.")
     if evaluation:
         lines.append("Scores hold for examples like the held-out ones; nothing is said about others.")
@@ -297,4 +296,7 @@ def _limits(evaluation: Mapping[str, Any], data: Data | None, tables: Sequence[S
         if not (evaluation.get("summary") or {}).get("verdict"):
             lines.append("The tuned model was not compared with its base.")
     lines.append("The tuned model may repeat its training data. No test for that was made.")
+    if came_from is not None and came_from.unlicensed:
+        named = ", ".join(came_from.unlicensed)
+        lines.append(f"Under which licence it may be used is not stated for {named} (fields `license` of the manifest).")
     return lines

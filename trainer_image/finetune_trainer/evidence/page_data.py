@@ -10,38 +10,22 @@ from typing import Any
 
 from markupsafe import Markup
 
+from finetune_api.contract.data_words import language, reason
 from finetune_trainer.evidence.charts import histogram
-from finetune_trainer.evidence.page_words import NARROW, NOTHING, counted, number, sentence, share, shown, source
+from finetune_trainer.evidence.page_flow import Fate, fates, split_name
+from finetune_trainer.evidence.page_personal import Personal, personal
+from finetune_trainer.evidence.page_rules import Rule, rules
+from finetune_trainer.evidence.page_weights import Weights, weights_view
+from finetune_trainer.evidence.page_words import NARROW, NOTHING, counted, number, share, shown, source
 
-_REASONS = {
-    "too_long": "longer than the maximum length",
-    "duplicate": "copy of another example",
-    "stands_in_held_out_data": "also stands in held-out data, so it must not be trained on",
-    "nothing_supervised": "no token with loss, so nothing to learn",
-    "weight_zero": "weight 0",
-}
-_CLEANED = {
-    "html": "HTML turned into plain text",
-    "unicode": "brought to Unicode NFC",
-    "controlCharacters": "control characters removed",
-    "whitespace": "white space tidied",
-}
-_SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 _PIECES = 60
+_BARS_SHOWN = 20
 _CLASSES_SHOWN = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What became of a number of rows."""
-
-    words: str
-    count: str
-    share: str
-    part: float
-    """Of the rows read, 0 to 1."""
-    kind: str
-    """kept or left."""
+_FILES_SHOWN = 100
+_LOOKED_AT = {
+    "all": "Every row was looked at; those in a language that the job does not name are left out.",
+    "every eighth": "One row in eight was looked at, and none is left out for its language.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +36,22 @@ class Source:
     uri: str
     files: str
     rows: str
+    kept: str
+    """Examples."""
     format: str
     because: str
     left_out: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contamination:
+    """Examples that would have betrayed data held out by hand."""
+
+    dataset: str
+    exam: str
+    """The dataset that is held out."""
+    how: str
+    count: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +70,42 @@ class SplitRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """One of several kinds, as a bar."""
+
+    name: str
+    count: str
+    share: str
+    part: float
+    """Of the most frequent kind, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Data:
     """Everything that the page says about the data."""
 
     read: str
     kept: str
     fates: list[Fate]
+    unit: str
+    """What lengths are counted in."""
     sources: list[Source]
+    contents: list[tuple[str, str, str, str]]
+    """Dataset, file, bytes, SHA-256."""
+    further_files: int
+    compared: str
+    contamination: list[Contamination]
     splits: list[SplitRow]
     train: SplitRow | None
     lengths: Markup | None
     lengths_words: str
     max_length: str
-    weights: str
-    cleaned: str
-    personal: str
-    was_searched: bool
-    """Whether personal data was looked for at all."""
-    redactions: list[tuple[str, str]]
+    weights: Weights
+    rules: list[Rule]
+    personal: Personal
+    languages: list[Bar]
+    languages_of: str
+    """Which rows were looked at, in a sentence."""
     labels: list[tuple[str, list[str]]]
     label_splits: list[str]
     further_labels: int
@@ -108,31 +123,42 @@ def data_view(report: Mapping[str, Any], *, task: str) -> Data | None:
     summary: Mapping[str, Any] = report.get("summary") or {}
     splits: Mapping[str, Any] = report.get("splits") or {}
     examples = summary.get("examples") or {}
-    anonymization = str(report.get("anonymization") or "none: nothing is known about personal data")
-    chart, words = _lengths(splits.get("train") or {})
+    unit = str(report.get("unit") or "tokens")
+    train: Mapping[str, Any] = splits.get("train") or {}
+    chart, words = _lengths(train, unit)
     labels: Mapping[str, Mapping[str, int]] = report.get("labels") or {}
     names = [name for name in splits if any(name in counts for counts in labels.values())]
     pieces = report.get("shape_of_an_example") or []
-    template = (report.get("template") or {}).get("digest")
+    template = (report.get("template") or {}).get("digest") if unit == "tokens" else None
+    files = [
+        (str(one.get("name", "")), str(file["name"]), shown(file["bytes"]), str(file["sha256"]))
+        for one in report.get("datasets") or []
+        for file in one.get("contents") or []
+    ]
     return Data(
         read=shown(examples.get("read")),
         kept=shown(examples.get("kept")),
-        fates=_fates(report, examples),
+        fates=fates(report),
+        unit=unit,
         sources=[_source(one) for one in report.get("datasets") or []],
-        splits=[_split(name, numbers, task) for name, numbers in splits.items()],
-        train=_split("train", splits["train"], task) if splits.get("train") else None,
+        contents=files[:_FILES_SHOWN],
+        further_files=sum(int(one.get("files") or 0) for one in report.get("datasets") or []) - min(len(files), _FILES_SHOWN),
+        compared=str(report.get("compared") or ""),
+        contamination=[_contamination(one) for one in report.get("contamination") or []],
+        splits=[_split(name, numbers, task) for name, numbers in splits.items() if numbers.get("examples")],
+        train=_split("train", train, task) if train else None,
         lengths=chart,
         lengths_words=words,
-        max_length=_max_length(report.get("max_length") or {}),
-        weights=_weights((splits.get("train") or {}), summary.get("weights") or {}),
-        cleaned=_cleaned(report.get("cleaned") or {}),
-        personal=sentence(anonymization.removeprefix("none:")),
-        was_searched=not anonymization.startswith("none"),
-        redactions=[(kind, shown(n)) for kind, n in (summary.get("redactions") or {}).items()],
+        max_length=_max_length(report.get("max_length") or {}) if unit == "tokens" else "",
+        weights=weights_view(report, unit=unit),
+        rules=rules(report),
+        personal=personal(report),
+        languages=_bars({language(code): count for code, count in (report.get("languages") or {}).items()}),
+        languages_of=_LOOKED_AT.get(str(report.get("languages_of")), ""),
         labels=[(label, [shown(of.get(name, 0)) for name in names]) for label, of in list(labels.items())[:_CLASSES_SHOWN]],
         label_splits=[split_name(name) for name in names],
         further_labels=max(0, len(labels) - _CLASSES_SHOWN),
-        pieces=[_piece(piece) for piece in pieces[:_PIECES]],
+        pieces=[_piece(piece, unit) for piece in pieces[:_PIECES]],
         more_pieces=len(pieces) > _PIECES,
         warnings=[str(warning) for warning in report.get("warnings") or []],
         digests=[
@@ -143,37 +169,6 @@ def data_view(report: Mapping[str, Any], *, task: str) -> Data | None:
     )
 
 
-def split_name(name: str) -> str:
-    """A split as people call it."""
-    return f'suite "{name.removeprefix("suite-")}"' if name.startswith("suite-") else _SPLITS.get(name, name)
-
-
-def reason(name: str) -> str:
-    """Why a row was left out, in words."""
-    return _REASONS.get(name, name.replace("_", " "))
-
-
-def _fates(report: Mapping[str, Any], examples: Mapping[str, Any]) -> list[Fate]:
-    """Rows by what became of them; they add up to what was read, and if they do not, a line says so."""
-    read, kept = examples.get("read"), examples.get("kept")
-    if not read or kept is None:
-        return []
-    dropped: Counter[str] = Counter()
-    for one in report.get("datasets") or []:
-        dropped.update(one.get("dropped") or {})
-    if not dropped:
-        dropped.update(examples.get("droppedByReason") or {})
-    fates = [("kept", kept, "kept"), *((reason(name), count, "left") for name, count in dropped.most_common())]
-    rest = read - kept - sum(dropped.values())
-    if rest > 0:
-        fates.append(("left out for a reason that the report does not name", rest, "left"))
-    whole = max(read, sum(count for _, count, _ in fates))
-    found = [Fate(words, shown(count), share(count, read), count / whole, kind) for words, count, kind in fates]
-    if rest < 0:
-        found.append(Fate("more examples than rows: a conversation can become several examples", shown(-rest), "", 0.0, "note"))
-    return found
-
-
 def _source(one: Mapping[str, Any]) -> Source:
     dropped = Counter(one.get("dropped") or {})
     revision = f" at {one['revision']}" if one.get("revision") else ""
@@ -182,10 +177,16 @@ def _source(one: Mapping[str, Any]) -> Source:
         uri=source(str(one.get("uri", ""))) + revision,
         files=shown(one.get("files")),
         rows=shown(one.get("rows")),
+        kept=shown(one.get("kept")),
         format=str(one.get("format", NOTHING)).replace("_", " "),
         because=str(one.get("because", "")),
         left_out="; ".join(f"{reason(name)}: {count:,}" for name, count in dropped.most_common()) or "none",
     )
+
+
+def _contamination(one: Mapping[str, Any]) -> Contamination:
+    dataset, exam, why = (str(one.get(key, "")) for key in ("dataset", "exam", "reason"))
+    return Contamination(dataset, exam, reason(why), shown(one.get("examples")))
 
 
 def _split(name: str, numbers: Mapping[str, Any], task: str) -> SplitRow:
@@ -205,17 +206,23 @@ def _split(name: str, numbers: Mapping[str, Any], task: str) -> SplitRow:
     )
 
 
-def _lengths(train: Mapping[str, Any]) -> tuple[Markup | None, str]:
+def _lengths(train: Mapping[str, Any], unit: str) -> tuple[Markup | None, str]:
     found, lengths = train.get("lengthHistogram") or {}, train.get("lengths") or {}
     counts, edges = found.get("counts") or [], found.get("edges") or []
     if not any(counts) or len(edges) != len(counts) + 1:
         return None, ""
     marks = [(name, lengths[key]) for name, key in (("median", "p50"), ("most", "p95")) if lengths.get(key) is not None]
     words = (
-        f"Half of the training examples have at most {_tokens(lengths.get('p50'))} tokens, 95{NARROW}% at most"
+        f"Half of the training examples have at most {_tokens(lengths.get('p50'))} {unit}, 95{NARROW}% at most"
         f" {_tokens(lengths.get('p95'))}; the longest has {_tokens(lengths.get('p100'))}."
     )
-    return histogram(counts, edges, marks=marks, words=words), words
+    return histogram(counts, edges, marks=marks, words=words, axis=unit), words
+
+
+def _bars(counts: Mapping[str, int]) -> list[Bar]:
+    total, most = sum(counts.values()), max(counts.values(), default=0)
+    ordered = sorted(counts.items(), key=lambda item: -item[1])[:_BARS_SHOWN]
+    return [Bar(name, shown(n), share(n, total), n / most if most else 0.0) for name, n in ordered]
 
 
 def _tokens(quantile: float | None) -> str:
@@ -236,26 +243,8 @@ def _max_length(said: Mapping[str, Any]) -> str:
     return f"{counted(said['tokens'], 'token')}, {why}; {longer}."
 
 
-def _weights(train: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
-    low, high = summary.get("lowest"), summary.get("highest")
-    effective = summary.get("effectiveSampleSize")
-    if low is None or high is None:
-        return ""
-    if low == high:
-        return f"All training examples weigh the same ({number(low)})."
-    return (
-        f"Weights of training examples go from {number(low)} to {number(high)}. They count as much as {number(effective)}"
-        f" equally weighted examples (of {shown(train.get('examples'))})."
-    )
-
-
-def _cleaned(changed: Mapping[str, int]) -> str:
-    said = [f"{_CLEANED.get(rule, rule)} in {counted(count, 'example')}" for rule, count in changed.items()]
-    return sentence("; ".join(said)) or "No example was changed."
-
-
-def _piece(piece: Mapping[str, Any]) -> tuple[str, str, bool]:
+def _piece(piece: Mapping[str, Any], unit: str) -> tuple[str, str, bool]:
     loss = bool(piece.get("supervised"))
     if piece.get("token") is not None:
         return str(piece["token"]), "control", loss
-    return counted(piece.get("contentTokens") or 0, "token"), "content", loss
+    return counted(piece.get("contentTokens") or 0, unit.removesuffix("s")), "content", loss

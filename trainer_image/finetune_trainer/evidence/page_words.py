@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from finetune_api.uris import file_path
+
 NOTHING = "–"
 """Where there is no value."""
 NARROW = "\u202f"
@@ -134,7 +136,8 @@ def sentence(text: str) -> str:
 def model_name(uri: str) -> str:
     """A model as readers know it: a path of somebody's machine means nothing to them but its last part."""
     uri = source(uri)
-    return Path(uri).name if uri.startswith("file://") else uri.removeprefix("hf://")
+    path = file_path(uri)
+    return Path(path).name if path is not None else uri.removeprefix("hf://")
 
 
 def source(uri: str) -> str:

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from finetune_api.contract.trainer_config import LoraConfig
 from finetune_api.errors import FinetuneError, UserError
+from finetune_api.uris import file_path
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,8 @@ def save_adapter(model: Any, state: dict[str, torch.Tensor], folder: Path, *, ba
     model.save_pretrained(folder, state_dict=state, save_embedding_layers=False)
     path = folder / "adapter_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    config["base_model_name_or_path"] = base.removeprefix("hf://")
+    base = base.split("?")[0]  # what comes after it may be a signature, and this file is published
+    config["base_model_name_or_path"] = file_path(base) or base.removeprefix("hf://")
     config["revision"] = revision
     config["inference_mode"] = True
     path.write_text(json.dumps(config, indent=2), encoding="utf-8")

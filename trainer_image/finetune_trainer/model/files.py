@@ -1,4 +1,5 @@
 """What a model directory says of itself: configuration, tokenizer, end tokens. Without torch, which takes seconds to import.
+transformers, which takes two as well, is imported where there is a model.
 
 prepare can so refuse a wrong row, tokenizer or template long before it needs to know what a model weighs.
 """
@@ -6,20 +7,52 @@ prepare can so refuse a wrong row, tokenizer or template long before it needs to
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-
-from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from finetune_api.errors import UserError
+from finetune_trainer.data.tokens.characters import LONGEST, CharacterTokenizer
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 MODEL_FIELD = "spec.model.uri"
 
 
-def load_config(folder: Path, *, trust_remote_code: bool) -> PretrainedConfig:
+_NO_MODEL = "no-model.json"
+"""Stands in a model's directory where data is prepared without a model: lengths are then characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoModel:
+    """The configuration where there is no model."""
+
+    vocab_size: int = len(CharacterTokenizer())
+    max_position_embeddings: int = LONGEST
+    model_type: str = ""
+
+
+def without_model(folder: Path) -> None:
+    """Make a directory in which data is prepared without a model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _NO_MODEL).write_text("{}", encoding="utf-8")
+
+
+def has_model(folder: Path) -> bool:
+    """Whether data is prepared for a model."""
+    return not (folder / _NO_MODEL).is_file()
+
+
+def load_config(folder: Path, *, trust_remote_code: bool) -> PretrainedConfig | NoModel:
     """The model's configuration.
 
     Raises: UserError if the directory holds none that transformers understands.
     """
+    if not has_model(folder):
+        return NoModel()
+    from transformers import AutoConfig
+
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except Exception as error:
@@ -27,11 +60,15 @@ def load_config(folder: Path, *, trust_remote_code: bool) -> PretrainedConfig:
     return config
 
 
-def load_tokenizer(folder: Path, *, trust_remote_code: bool) -> PreTrainedTokenizerBase:
+def load_tokenizer(folder: Path, *, trust_remote_code: bool) -> PreTrainedTokenizerBase | CharacterTokenizer:
     """The model's tokenizer.
 
     Raises: UserError if the directory holds none that transformers understands.
     """
+    if not has_model(folder):
+        return CharacterTokenizer()
+    from transformers import AutoTokenizer
+
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except Exception as error:
@@ -47,7 +84,7 @@ def unusable(error: Exception, trusted: bool, what: str) -> UserError:
     return UserError(f"the model was read, but {what}: {first}", field=MODEL_FIELD, hint=hint)
 
 
-def stop_ids(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def stop_ids(folder: Path, tokenizer: PreTrainedTokenizerBase | CharacterTokenizer) -> list[int]:
     """Token ids at which the model ends an answer: those of its generation settings and the tokenizer's end token."""
     found: set[int] = set()
     for name in ("generation_config.json", "config.json"):
@@ -60,7 +97,7 @@ def stop_ids(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return sorted(found)
 
 
-def check_vocabulary(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+def check_vocabulary(config: PretrainedConfig | NoModel, tokenizer: PreTrainedTokenizerBase | CharacterTokenizer) -> None:
     """Refuse a tokenizer that knows more tokens than the model has rows: the rest would index nothing.
 
     Raises: UserError with both numbers.
@@ -73,7 +110,7 @@ def check_vocabulary(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBas
         )
 
 
-def context_length(config: PretrainedConfig) -> int:
+def context_length(config: PretrainedConfig | NoModel) -> int:
     """Most positions the model can take, in tokens."""
     positions = getattr(config, "max_position_embeddings", None) or 2048
     # RoBERTa-class models count positions from padding_idx + 1.

@@ -66,7 +66,7 @@ class Head(torch.nn.Module, ABC):
 
     @abstractmethod
     def reference_logits(self, batch: MicroBatch) -> torch.Tensor:
-        """The same for a row of one document, by the model's own forward pass and attention."""
+        """The same for a row of one document, by the model's own forward pass and attention: what packing must agree with."""
 
 
 class CausalHead(Head):
@@ -78,7 +78,7 @@ class CausalHead(Head):
     (packing.py), since some models scale or cap them in between."""
 
     def forward(self, batch: MicroBatch) -> torch.Tensor:
-        """The same sum; from pieces of logits that are never held together where the output layer allows it."""
+        """The same sum, shape (), float32; from pieces of logits, never held together, where the output layer allows it."""
         layer = self.inner.get_output_embeddings()
         # Under ZeRO-3 the weight is empty outside of the layer's own forward pass.
         if not self.in_pieces or layer.weight.requires_grad or hasattr(layer.weight, "ds_id"):
@@ -87,7 +87,7 @@ class CausalHead(Head):
         return frozen_head_loss(hidden, layer.weight, layer.bias, batch.targets, batch.weights)
 
     def losses(self, batch: MicroBatch) -> torch.Tensor:
-        """Negative log-likelihood of each target; many are computed in pieces, again in the backward pass."""
+        """Negative log-likelihood, shape (targets,), float32; many are computed in pieces, and again in the backward pass."""
         if len(batch.targets) <= _ROWS_AT_ONCE or not self.in_pieces:
             return super().losses(batch)
         hidden = self._hidden(batch)
@@ -102,13 +102,13 @@ class CausalHead(Head):
         return hidden
 
     def logits(self, batch: MicroBatch) -> torch.Tensor:
-        """Outputs of the positions that predict a supervised token."""
+        """Outputs of the positions that predict a supervised token: shape (targets, vocabulary)."""
         outputs = self.model(**_packed(batch), use_cache=False, logits_to_keep=batch.predicting)
         logits: torch.Tensor = outputs.logits[0]
         return logits
 
     def logits_in_pieces(self, batch: MicroBatch) -> torch.Tensor:
-        """The same from hidden states and the output layer alone."""
+        """The same, shape (targets, vocabulary), from hidden states and the output layer alone."""
         logits: torch.Tensor = self.inner.get_output_embeddings()(self._hidden(batch)[batch.predicting])
         return logits
 
@@ -129,7 +129,7 @@ class ClassifierHead(Head):
     classification = True
 
     def logits(self, batch: MicroBatch) -> torch.Tensor:
-        """Outputs for each document."""
+        """Outputs for each document: shape (documents, classes)."""
         with self._regrouped(batch.bounds[:-1].long()):
             logits: torch.Tensor = self.model(**_packed(batch)).logits
         return logits

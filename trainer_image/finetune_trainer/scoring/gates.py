@@ -39,14 +39,19 @@ def judge(gate: Gate, measured: Mapping[str | None, Measured]) -> GateResult:
         return _result(gate, tuned <= gate.max_value, f"{name} is {tuned:.4g}; at most {gate.max_value:g} is allowed.")
     difference = where.differences[gate.metric]
     better = -difference.value if METRIC_TRAITS[gate.metric].lower_is_better else difference.value
+    course = f"{'improved' if better > 0 else 'got worse'} by {abs(better):.4g}" if better else "did not change"
     moved = (
-        f"{name} {'improved' if better >= 0 else 'got worse'} by {abs(better):.4g} ({where.base[gate.metric]:.4g} ->"
-        f" {tuned:.4g}, 95 % interval of the difference {difference.low:+.4g} to {difference.high:+.4g})"
+        f"{name} {course} ({where.base[gate.metric]:.4g} -> {tuned:.4g}, 95 % interval of the difference"
+        f" {difference.low:+.4g} to {difference.high:+.4g})"
     )
     if gate.min_improvement is not None:
         return _result(gate, better >= gate.min_improvement, f"{moved}; at least {gate.min_improvement:g} is required.")
     assert gate.max_regression is not None
-    return _result(gate, -better <= gate.max_regression, f"{moved}; a loss of {gate.max_regression:g} is allowed.")
+    return _result(gate, -better <= gate.max_regression, f"{moved}; {_allowed(gate.max_regression)}.")
+
+
+def _allowed(worse: float) -> str:
+    return f"it may get worse by at most {worse:g}" if worse else "it must not get worse"
 
 
 def _result(gate: Gate, passed: bool, reason: str) -> GateResult:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from finetune_trainer.data.pack import rows_for_step, rows_one_by_one
 from finetune_trainer.data.store import Documents
+from finetune_trainer.data.tokens.pack import rows_for_step, rows_one_by_one
 from finetune_trainer.model.batch import micro_batch
 from finetune_trainer.model.heads import Head
 from finetune_trainer.scoring.generate import Answer, Exchange
@@ -61,7 +61,12 @@ def score(head: Head, data: Documents, *, packed: bool, budget_tokens: int) -> S
 
 
 def add_answers(scores: Scores, asked: Sequence[Exchange], answers: Sequence[Answer], references: Sequence[str]) -> None:
-    """Put the scores of written answers beside the others, in place."""
+    """Put the scores of written answers beside the others.
+
+    Args:
+        scores: written in place, where an exchange says.
+        asked, answers, references: of the same exchanges, in the same order.
+    """
     for one, answer, reference in zip(asked, answers, references, strict=True):
         scores.generated[one.index] = True
         scores.exact[one.index] = same_text(answer.text, reference)

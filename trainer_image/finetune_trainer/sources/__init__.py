@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune_api.contract.trainer_config import Mounts
-from finetune_trainer.sources.contents import ModelFiles, check_shards, data_files, listed, model_files
+from finetune_trainer.sources.contents import ModelFiles, check_shards, data_files, listed, model_files, printable
 from finetune_trainer.sources.credentials import Credentials
 from finetune_trainer.sources.disk import writing
+from finetune_trainer.sources.download import version_beside
 from finetune_trainer.sources.gather import bring_all, link, place_below, remove_others
 from finetune_trainer.sources.hub import RepoType, open_hub
 from finetune_trainer.sources.location import Location, parse
@@ -29,7 +30,18 @@ from finetune_trainer.sources.s3 import open_s3
 from finetune_trainer.sources.store import Store, find_files, joined
 from finetune_trainer.sources.web import open_web
 
-__all__ = ["PATIENCE", "Credentials", "DataFile", "FetchedModel", "Patience", "fetch_files", "fetch_model", "publish"]
+__all__ = [
+    "PATIENCE",
+    "Credentials",
+    "DataFile",
+    "FetchedModel",
+    "Patience",
+    "fetch_files",
+    "fetch_model",
+    "printable",
+    "publish",
+    "version_beside",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +55,18 @@ class DataFile:
     Args:
         path: where to read it.
         name: what messages call it: its path below the directory that was named, or its file name.
+        inside: domains and addresses from which mail is an answer.
+        questions: whether a document counts by the questions that it answers.
+        more: further files that are read as one with it, as the messages of a mail directory are.
+        revision: commit of a model hub from which it came; None elsewhere.
     """
 
     path: Path
     name: str
+    more: tuple[Path, ...] = ()
+    inside: tuple[str, ...] = ()
+    questions: bool = False
+    revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +160,7 @@ def fetch_files(
     targets = {joined(base, name): place_below(destination, name, location) for name in names}
     with writing(destination, field="spec.workspace", size_field="spec.workspace.size", enlarge=_ENLARGE):
         paths = bring_all(store, targets)
-    return [DataFile(paths[targets[joined(base, name)]], name) for name in names]
+    return [DataFile(paths[targets[joined(base, name)]], printable(name), revision=store.revision) for name in names]
 
 
 def publish(
@@ -222,7 +242,9 @@ def _data_directory(store: Store, location: Location) -> tuple[str, list[str]]:
     names = data_files(store.below(directory))
     if not names:
         raise location.problem(
-            "holds no data files", hint="Their names end in .jsonl, .json, .csv, .tsv or .parquet, or these with .gz or .zst."
+            "holds no data files",
+            hint="Their names end in .jsonl, .json, .csv, .tsv or .parquet, or these with .gz or .zst; "
+            "or, where no table is, .mbox, .eml, .md, .txt, .html, .pdf or .docx.",
         )
     if location.scheme == "hf" and not directory and len(names) > 1:
         raise location.problem(

@@ -19,6 +19,9 @@ DATA_ENDINGS = (
 )
 """Endings by which a directory's data files are told from what lies beside them."""
 
+DOCUMENT_ENDINGS = (".mbox", ".eml", ".md", ".markdown", ".txt", ".html", ".htm", ".pdf", ".docx")
+"""Endings of mailboxes and documents, which are data only where no table is: beside tables they describe them."""
+
 _ABOUT_DATA = {"dataset_infos.json", "dataset_info.json"}
 _MODEL_ENDINGS = (".json", ".model", ".txt", ".jinja", ".tiktoken")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -29,18 +32,31 @@ _MODEL_DIRECTORY = (
 )
 
 
+def printable(name: str) -> str:
+    """A name as messages may show it: a file may be called anything, so what is no visible character becomes an escape."""
+    if name.isprintable():
+        return name
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)
+
+
 def is_visible(name: str) -> bool:
     """Whether no part of a relative path begins with a dot."""
     return not any(part.startswith(".") for part in name.split("/"))
 
 
 def data_files(names: Iterable[str]) -> list[str]:
-    """Those of `names` that hold examples, by their endings, sorted. Hidden files and READMEs never do."""
-    return sorted(name for name in names if is_visible(name) and _is_data(name.rpartition("/")[2].lower()))
+    """Those of `names` that hold examples, by their endings, sorted. Hidden files and READMEs never do.
+
+    Mailboxes and documents are taken where there is no table.
+    """
+    visible = sorted(filter(is_visible, names))
+    tables = [name for name in visible if _is_data(name, DATA_ENDINGS)]
+    return tables or [name for name in visible if _is_data(name, DOCUMENT_ENDINGS)]
 
 
-def _is_data(base: str) -> bool:
-    return base.endswith(DATA_ENDINGS) and not base.startswith("readme.") and base not in _ABOUT_DATA
+def _is_data(name: str, endings: tuple[str, ...]) -> bool:
+    base = name.rpartition("/")[2].lower()
+    return base.endswith(endings) and not base.startswith(("readme.", "license")) and base not in _ABOUT_DATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +149,4 @@ def check_shards(directory: Path, location: Location) -> None:
 def listed(names: Sequence[str]) -> str:
     """Names for a message: at most ten, then how many more."""
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    return ", ".join(map(printable, names[:_LISTED])) + more

@@ -81,7 +81,7 @@ def download(
     Raises: Transient if the file never came whole; Interrupted after `stop`; what `open_body` raises; OSError of the disk.
     """
     part = target.with_name(f"{target.name}.part")
-    version = target.with_name(f".{target.name}.version")
+    version = _beside(target)
     known = expected.version is not None and _read(version) == expected.version
     if known and target.is_file() and not target.is_symlink() and expected.size in (None, target.stat().st_size):
         return target
@@ -153,6 +153,15 @@ def _difference(part: Path, expected: Expected) -> str | None:
         if digest.hexdigest() != expected.git:
             return "its Git object name is another"
     return None
+
+
+def version_beside(path: Path) -> str | None:
+    """What told this file's content from any other under the same name where it came from; None if nothing did."""
+    return _read(_beside(path))
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.version")
 
 
 def _size(path: Path) -> int:

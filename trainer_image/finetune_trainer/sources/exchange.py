@@ -29,6 +29,7 @@ def swap(one: Path, other: Path) -> bool:
     """Exchange two names atomically.
 
     Returns: whether it was done; False if this system or file system cannot.
+    Raises: OSError if it could and did not.
     Source: renameat2(2), RENAME_EXCHANGE, Linux 3.15.
     """
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)

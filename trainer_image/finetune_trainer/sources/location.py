@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from finetune_api.errors import Transient, UserError
 from finetune_trainer.sources.patience import Again
 
-_URI = re.compile(r"(?P<scheme>[A-Za-z0-9]+)://(?P<host>[^/?#]*)(?:/(?P<path>[^?#]*))?(?P<query>[?#].*)?")
+_URI = re.compile(r"(?P<scheme>[A-Za-z0-9+]+)://(?P<host>[^/?#]*)(?:/(?P<path>[^?#]*))?(?P<query>[?#].*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Location:
     """Where something is, and whom to blame when it is not there.
 
     Args:
-        scheme: file, pvc, configMap, https, hf or s3.
+        scheme: file, pvc, configMap, https, hf, s3, presidio+http or presidio+https.
         host: what stands before the first slash: host, bucket, claim, config map or organisation.
         raw_path: the rest up to the query, as written, without its first slash.
         query: the query with its question mark; a secret.
@@ -76,8 +76,8 @@ def parse(uri: str, *, field: str) -> Location:
     if match is None:
         raise UserError("This is no URI of the form scheme://place/path.", field=field)
     location = Location(match["scheme"], match["host"], match["path"] or "", match["query"] or "", field)
-    if "@" in location.host and location.scheme == "https":
-        bare = Location("https", location.host.rpartition("@")[2], location.raw_path, "", field)
+    if "@" in location.host and location.scheme in ("https", "presidio+http", "presidio+https"):
+        bare = Location(location.scheme, location.host.rpartition("@")[2], location.raw_path, "", field)
         raise bare.problem("carries a user name or password", hint=bare.secret_hint("HTTPS_TOKEN"))
     if location.query and location.scheme != "https":
         raise location.problem("must not have a query or fragment", hint="Write ? as %3F and # as %23 in a file name.")

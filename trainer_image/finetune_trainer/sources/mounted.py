@@ -7,12 +7,14 @@ way a URI must not lead out of it: by `..`, which no URI may have, or by a link 
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
 from finetune_api.contract.trainer_config import Mounts
 from finetune_api.errors import UserError
+from finetune_trainer.sources.contents import printable
 from finetune_trainer.sources.location import Location
 
 
@@ -52,7 +54,9 @@ class MountedStore:
         for here, directories, files in os.walk(directory, onerror=self._unreadable):
             directories[:] = [name for name in directories if not name.startswith(".")]
             relative = Path(here).relative_to(directory)
-            names += [(relative / name).as_posix() for name in files if not name.startswith(".")]
+            names += [
+                (relative / name).as_posix() for name in files if not name.startswith(".") and not _is_special(Path(here, name))
+            ]
         return sorted(names)
 
     def bring(self, path: str, target: Path, *, stop: Event) -> Path:
@@ -62,6 +66,8 @@ class MountedStore:
             found.open("rb").close()
         except PermissionError:
             raise self._closed(path) from None
+        except FileNotFoundError:
+            raise self.location.problem(f"holds a link that leads nowhere: {printable(path)}") from None
         return found
 
     def _within(self, path: str) -> Path:
@@ -75,7 +81,7 @@ class MountedStore:
         return found
 
     def _closed(self, path: str) -> UserError:
-        return self.location.problem(f"may not be read by user {os.geteuid()}: {path}")
+        return self.location.problem(f"may not be read by user {os.geteuid()}: {printable(path)}")
 
     def _unreadable(self, error: OSError) -> None:
         raise self.location.problem(f"cannot be listed: {error.strerror}") from None
@@ -99,6 +105,15 @@ def open_mounted(location: Location, mounts: Mounts) -> MountedStore:
         case _:
             root = _mount(location, mounts.config_maps, "config map", "--config-map")
     return MountedStore(location, root, location.path.lstrip("/"))
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is neither a file nor a link that leads nowhere, which is told: a pipe, a socket, a device. Whoever opens a
+    pipe may wait for ever."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _mount(location: Location, directories: dict[str, str], kind: str, option: str) -> Path:

@@ -1,0 +1,125 @@
+"""Trainers that report: simulated pods do not, so this process does it for them, with a token and an address for each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+from cluster_load import at_once
+from our_operator import PROGRESS, Operator
+
+from cluster.kube import Kube
+from finetune_api import meta
+from finetune_operator.cluster import connect
+
+JOBS_OF_AN_ADDRESS = 4
+
+
+async def tokens_of(kubeconfig: Path, namespace: str, pods: list[str]) -> list[str]:
+    """A token for each pod, as its kubelet would ask for it."""
+    client = await connect(kubeconfig)
+    found: dict[int, str] = {}
+
+    async def one(number: int) -> None:
+        pod = pods[number]
+        spec = {"audiences": ["finetune.dev/progress"], "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": pod}}
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token"
+        request = await client.param_serialize(
+            "POST", path, header_params={"Content-Type": "application/json"}, body=body, auth_settings=["BearerToken"]
+        )
+        answer = await client.call_api(*request)
+        found[number] = json.loads(await answer.read())["status"]["token"]
+
+    await at_once(len(pods), one)
+    await client.close()
+    return [found[number] for number in range(len(pods))]
+
+
+async def report_for(
+    seconds: float, every: float, jobs: list[tuple[str, str]], namespace: str, answers: dict[int, int]
+) -> None:
+    """Every job reports so often, spread over the time between."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # its names are those in the cluster
+    end = time.monotonic() + seconds
+    # Pods have addresses of their own, and the server lets no single one take all connections.
+    addresses = [f"127.0.{1 + number // 250}.{1 + number % 250}" for number in range(len(jobs) // JOBS_OF_AN_ADDRESS + 1)]
+    async with AsyncExitStack() as stack:
+        sessions = [
+            await stack.enter_async_context(
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, local_addr=(address, 0)))
+            )
+            for address in addresses
+        ]
+
+        async def one(number: int, job: str, token: str) -> None:
+            session = sessions[number % len(sessions)]
+            await asyncio.sleep(every * number / len(jobs))
+            step = 0
+            while time.monotonic() < end:
+                step += 1
+                due = time.monotonic() + every
+                now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+                told = {
+                    "progressPercentage": min(99, step),
+                    "lastUpdatedTime": now,
+                    "metrics": [{"name": "current_step", "value": str(step)}, {"name": "total_steps", "value": "1000"}],
+                }
+                url = f"https://127.0.0.1:{PROGRESS}{meta.PROGRESS_PATH.format(namespace=namespace, name=job)}"
+                async with session.post(url, json={"trainerStatus": told}, headers={"Authorization": f"Bearer {token}"}) as got:
+                    answers[got.status] = answers.get(got.status, 0) + 1
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+        async with asyncio.TaskGroup() as group:
+            for number, (job, token) in enumerate(jobs):
+                group.create_task(one(number, job, token))
+
+
+def ages(kube: Kube, namespace: str) -> list[float]:
+    """How old the report in each status is, in seconds; jobs that never reported are left out."""
+    now = datetime.now(UTC)
+    found = []
+    for job in kube.list("FineTuneJob", namespace=namespace):
+        at = (job.get("status", {}).get("progress") or {}).get("updatedAt")
+        if at:
+            found.append((now - datetime.fromisoformat(at.replace("Z", "+00:00"))).total_seconds())
+    return sorted(found)
+
+
+def reporting(kube: Kube, operator: Operator, kubeconfig: Path, namespace: str, count: int, seconds: float) -> list[str]:
+    """A row: jobs, whose pods run, that each report every 5 s."""
+    labels = f"{meta.STAGE_LABEL}=prepare"
+    pods = [pod["metadata"] for pod in kube.list("Pod", namespace=namespace, labels=labels)][:count]
+    tokens = asyncio.run(tokens_of(kubeconfig, namespace, [pod["name"] for pod in pods]))
+    jobs = [(pod["labels"][meta.JOB_LABEL], token) for pod, token in zip(pods, tokens, strict=True)]
+    answers: dict[int, int] = {}
+    oldest: list[float] = []
+    cpu, calls, begun = operator.cpu_seconds, operator.calls(), time.perf_counter()
+
+    async def both() -> None:
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(report_for(seconds, 5.0, jobs, namespace, answers))
+            while not sending.done():
+                await asyncio.sleep(5)
+                if time.perf_counter() - begun > 20:  # the first tokens have been looked at
+                    oldest.append(await asyncio.to_thread(operator.gauge, "progress_oldest_unwritten_seconds"))
+
+    asyncio.run(both())
+    found, wall = ages(kube, namespace), time.perf_counter() - begun
+    made = {name: number - calls.get(name, 0) for name, number in operator.calls().items()}
+    busiest = ", ".join(f"{name} {number / wall:.0f}/s" for name, number in sorted(made.items(), key=lambda i: -i[1])[:4])
+    return [
+        f"{count:,}",
+        f"{answers.get(200, 0) / wall:.0f}/s ({sum(n for code, n in answers.items() if code != 200)} refused)",
+        f"{found[len(found) // 2]:.1f} s, {found[-1]:.1f} s" if found else "none",
+        f"{max(oldest, default=0.0):.1f} s",
+        f"{(operator.cpu_seconds - cpu) / wall:.2f}",
+        busiest,
+    ]

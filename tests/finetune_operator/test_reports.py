@@ -1,0 +1,167 @@
+"""The newest report of each job, and its way from memory into the status."""
+
+from __future__ import annotations
+
+import asyncio
+
+from builders import NOON, after
+from fakes import Clock, FakeCluster, stamp
+from finetune_api.contract.progress import ProgressReport
+from finetune_operator.kinds import Manifest, Ref
+from finetune_operator.reports import Reports
+from reporting import KEY, Place, a_report, at_a_server, place_reporter
+
+
+def test_an_older_report_never_follows_a_newer_one() -> None:
+    async def test(place: Place) -> None:
+        assert await place.post(a_report(20, second=30)) == 200
+        assert await place.post(a_report(10, second=10)) == 200
+        newest = place.reports.newest(KEY)
+        assert newest is not None
+        assert newest.step == 20
+
+    at_a_server(test)
+
+
+def test_a_pod_whose_clock_is_ahead_reports_as_of_now() -> None:
+    async def test(place: Place) -> None:
+        report = a_report()
+        report["trainerStatus"]["lastUpdatedTime"] = "2036-01-01T00:00:00Z"
+        assert await place.post(report) == 200
+        newest = place.reports.newest(KEY)
+        assert newest is not None
+        assert newest.updated_at == after(hours=1)
+
+    at_a_server(test)
+
+
+def test_a_status_that_cannot_be_read_ends_nothing() -> None:
+    async def test(place: Place) -> None:
+        await place.post()
+        place.cluster.objects[place.job]["status"]["attempts"] = "none"
+        await place.reports.flush()
+
+    place = at_a_server(test)
+    assert place.flushed == {"error": 1}
+
+
+def test_a_job_is_written_every_few_seconds_at_most() -> None:
+    async def test(place: Place) -> None:
+        for second in range(5):
+            await place.post(a_report(second, second=second))
+            await place.reports.flush()
+            place.clock.pass_by(seconds=1)
+        assert place.flushed == {"written": 1}
+        place.clock.pass_by(seconds=1)
+        await place.reports.flush()
+        assert place.flushed == {"written": 2}
+        assert sum(call.startswith("get FineTuneJob") for call in place.cluster.calls) == 2, "once for membership, once to look"
+
+    at_a_server(test)
+
+
+def test_what_an_attempt_says_that_is_over_gets_nowhere() -> None:
+    async def test(place: Place) -> None:
+        await place.post()
+        over = {"stage": "train", "number": 1, "startedAt": stamp(NOON), "finishedAt": stamp(NOON), "reason": "Stall"}
+        place.attempts(over, {"stage": "train", "number": 2})
+        await place.reports.flush()
+        assert place.cluster.status(place.job).progress is None
+
+    place = at_a_server(test)
+    assert place.flushed == {"stale": 1}
+
+
+def test_an_attempt_that_ends_between_two_writes_does_not_get_the_second() -> None:
+    async def test(place: Place) -> None:
+        await place.post()
+        await place.reports.flush()
+        over = {"stage": "train", "number": 1, "startedAt": stamp(NOON), "finishedAt": stamp(NOON), "reason": "Stall"}
+        raw = place.cluster.objects[place.job]
+        raw["status"].pop("progress")
+        place.attempts(over, {"stage": "train", "number": 2})
+        await place.post(a_report(50, second=40))
+        place.clock.pass_by(seconds=6)
+        await place.reports.flush()
+        await place.reports.flush()
+        assert place.cluster.status(place.job).progress is None
+
+    place = at_a_server(test)
+    assert place.flushed == {"written": 1, "conflict": 1, "stale": 1}
+
+
+def test_what_another_replica_wrote_later_stays() -> None:
+    async def test(place: Place) -> None:
+        await place.post(a_report(10, second=10))
+        raw = place.cluster.objects[place.job]
+        raw["status"]["progress"] = {"step": 30, "updatedAt": "2026-11-30T12:00:30Z"}
+        await place.reports.flush()
+        progress = place.cluster.status(place.job).progress
+        assert progress is not None
+        assert progress.step == 30
+
+    place = at_a_server(test)
+    assert place.flushed == {"older": 1}
+
+
+def test_the_time_left_after_a_resume_counts_the_steps_of_this_attempt_alone() -> None:
+    async def test(place: Place) -> None:
+        await place.post(a_report(80, second=0))
+        await place.post(a_report(90, second=50))
+        newest = place.reports.newest(KEY)
+        assert newest is not None
+        assert newest.eta_seconds == 50, "10 steps took 50 s, and 10 are left"
+
+    at_a_server(test)
+
+
+def test_more_jobs_than_a_second_may_write_take_turns() -> None:
+    clock = Clock()
+    cluster = FakeCluster(clock)
+    written: list[str] = []
+    reports = Reports(cluster, monotonic=clock.monotonic, wall=lambda: after(hours=1), per_second=3)
+    place = Place()
+    for number in range(7):
+        reporter = place_reporter(cluster, f"job-{number}")
+        reports.take(reporter, ProgressReport.model_validate(a_report()).trainer_status)
+
+    async def turns() -> None:
+        for _ in range(3):
+            before = len(cluster.statuses)
+            await reports.flush()
+            written.append(str(len(cluster.statuses) - before))
+            clock.pass_by(seconds=1)
+
+    asyncio.run(turns())
+    assert written == ["3", "3", "1"]
+    assert place.cluster.statuses == []
+
+
+class Slow:
+    """An API server that answers once four writes wait for it."""
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        self._cluster, self._waiting = cluster, asyncio.Barrier(4)
+
+    async def get(self, ref: Ref) -> Manifest:
+        return await self._cluster.get(ref)
+
+    async def apply_progress(self, namespace: str, name: str, progress: Manifest, *, version: str) -> Manifest:
+        await self._waiting.wait()
+        return await self._cluster.apply_progress(namespace, name, progress, version=version)
+
+
+def test_writes_do_not_wait_for_one_another() -> None:
+    clock = Clock()
+    cluster = FakeCluster(clock)
+
+    async def turn() -> None:
+        reports = Reports(Slow(cluster), monotonic=clock.monotonic, wall=lambda: after(hours=1))
+        for number in range(4):
+            reporter = place_reporter(cluster, f"job-{number}")
+            reports.take(reporter, ProgressReport.model_validate(a_report()).trainer_status)
+        async with asyncio.timeout(10):
+            await reports.flush()
+
+    asyncio.run(turn())
+    assert len(cluster.statuses) == 4
