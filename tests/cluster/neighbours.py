@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import urllib.parse
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -12,6 +14,7 @@ from cluster.kube import ApiError, Kube, Manifest, is_true, path_of, wait_for
 from cluster.machine import Machine
 from cluster.namespaces import Namespace
 from cluster.workloads import a_config_map, a_pod
+from servers.authority import signed_by_one_of_its_own
 
 _KUEUE = "kueue-system"
 
@@ -23,6 +26,8 @@ def install_kueue(machine: Machine, kube: Kube) -> None:
     for manifest in manifests:
         if manifest["kind"] == "Deployment":
             _ours(manifest["spec"]["template"]["spec"], image)
+        elif manifest["kind"] == "Secret":
+            manifest["stringData"] = _certificate()
     if kube.find("Namespace", _KUEUE) is None:
         kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _KUEUE}})
     kube.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all(manifests))
@@ -60,6 +65,17 @@ def _ours(pod_spec: Manifest, image: str) -> None:
     container["resources"] = {"requests": {"cpu": "50m"}}
     container["readinessProbe"].update(initialDelaySeconds=1, periodSeconds=1)
     pod_spec["securityContext"]["runAsUser"] = 65532
+
+
+def _certificate() -> dict[str, str]:
+    """What Kueue's webhooks show.
+
+    It would make the same itself, but a kubelet brings a changed Secret into a pod only at its next look, more than a minute
+    later, and until then nothing is ready.
+    """
+    with TemporaryDirectory() as folder:
+        pem = signed_by_one_of_its_own(Path(folder, "pem"), authority="kueue-ca", name=f"kueue-webhook-service.{_KUEUE}.svc")
+        return {path.name: path.read_text() for path in (pem.ca, pem.ca_key, pem.cert, pem.key)}
 
 
 def a_queue(kube: Kube, namespace: Namespace, *, gpus: int, name: str = "queue") -> None:

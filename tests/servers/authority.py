@@ -19,34 +19,39 @@ class Pem:
     """Files of one who can show who they are: the authority, a certificate that it signed, the key."""
 
     ca: Path
+    ca_key: Path
     cert: Path
     key: Path
 
 
-def signed_by_one_of_its_own(folder: Path) -> Pem:
-    """A new authority and a certificate of it, in this directory."""
+def signed_by_one_of_its_own(folder: Path, *, authority: str | None = None, name: str = "dask") -> Pem:
+    """A new authority and a certificate of it, in this directory; each holds for the DNS name that it is called by."""
     folder.mkdir(parents=True)
-    authority, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    root = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority of {folder.name}")])
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dask")])
-    rights = x509.BasicConstraints(ca=True, path_length=0)
-    found = Pem(folder / "ca.crt", folder / "tls.crt", folder / "tls.key")
-    for path, subject, key, extension in (
-        (found.ca, root, authority, rights),
+    root = authority or f"authority-of-{folder.name}"
+    signing, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    found = Pem(folder / "ca.crt", folder / "ca.key", folder / "tls.crt", folder / "tls.key")
+    for path, subject, key, rights in (
+        (found.ca, root, signing, x509.BasicConstraints(ca=True, path_length=0)),
         (found.cert, name, own, x509.BasicConstraints(ca=False, path_length=None)),
     ):
         made = (
             x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(root)
+            .subject_name(_called(subject))
+            .issuer_name(_called(root))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(_BEGIN)
             .not_valid_after(_BEGIN.replace(year=2099))
-            .add_extension(extension, critical=True)
-            .sign(authority, hashes.SHA256())
+            .add_extension(rights, critical=True)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(subject)]), critical=False)
+            .sign(signing, hashes.SHA256())
         )
         path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     plain = serialization.NoEncryption()
-    found.key.write_bytes(own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    for path, key in ((found.ca_key, signing), (found.key, own)):
+        path.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
     return found
+
+
+def _called(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

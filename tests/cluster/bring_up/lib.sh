@@ -1,11 +1,12 @@
 # shellcheck shell=bash disable=SC2034
 # Places, names and helpers shared by the scripts of this directory. Nothing is kept outside $cache.
 #   TESTCLUSTER_CACHE       programs, images and the running cluster; not below /var or /run (~/.cache/finetune-testcluster)
+#   TESTCLUSTER_IMAGES      the unpacked images with which nodes start (golden in the cache); another place has only the cluster's own
 #   TESTCLUSTER_API_PORT    the API server's port on 127.0.0.1 (16443)
 #   TESTCLUSTER_NODE_GRACE  how long until a silent node is NotReady (12s; Kubernetes' own default is 50s)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${TESTCLUSTER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/finetune-testcluster}
-bin=$cache/bin golden=$cache/golden state=$cache/state
+bin=$cache/bin golden=${TESTCLUSTER_IMAGES:-$cache/golden} state=$cache/state
 api_port=${TESTCLUSTER_API_PORT:-16443}
 api=10.200.0.1 # the control plane's address on the bridge; node N is 10.200.0.(10+N), its pods 10.244.N.0/24
 export PATH=$bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH

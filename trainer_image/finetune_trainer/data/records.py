@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +40,12 @@ class Records:
         """Examples in blocks, each copied into memory: the number of its first, and its records, dtype EXAMPLE."""
         for begin in range(0, len(self.examples), BLOCK):
             yield begin, np.array(self.examples[begin : begin + BLOCK])
+
+
+def let_go(values: NDArray[Any]) -> None:
+    """Give the pages of a mapped array back to the machine; what is wanted again is read again."""
+    if isinstance(values, np.memmap):
+        values._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]  # numpy has no other way to it
 
 
 def protected_roles(roles: Sequence[str]) -> NDArray[np.uint8]:

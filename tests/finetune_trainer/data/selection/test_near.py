@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from finetune_api.v1alpha1.preparation import NEAR_SIMILARITY
 from finetune_trainer.data.selection.minhash import band_rows, estimated_likeness, signatures
@@ -16,6 +17,7 @@ from finetune_trainer.data.selection.shingles import Shingler, words
 from planted import edited, long_texts
 
 _folders = itertools.count()
+Flags = NDArray[np.bool_]
 
 
 def near(
@@ -43,6 +45,22 @@ def kept(texts: list[str], folder: Path, **more: object) -> list[int]:
     return near([(text, "") for text in texts], folder, **more).kept.tolist()  # type: ignore[arg-type]
 
 
+class Counting(Sets):
+    """Sets that count the pairs they were asked to compare."""
+
+    pairs = 0
+
+    def compare(self, one: NDArray[np.int64], other: NDArray[np.int64], similarity: float) -> tuple[Flags, Flags]:
+        self.pairs += len(one)
+        return super().compare(one, other, similarity)
+
+
+def in_forms(count: int) -> list[str]:
+    """Texts of which every third has half of its words from the same form, and as many of its own."""
+    first, second, third, *texts = (text.split()[:40] for text in long_texts(count + 3))
+    return [" ".join((first, second, third)[number % 3] + text) for number, text in enumerate(texts)]
+
+
 # ---------------------------------------------------------------- what is found
 
 
@@ -61,6 +79,24 @@ def test_requests_under_one_long_instruction_are_not_copies_of_each_other(tmp_pa
     rows = [f"{instruction} {instruction.upper()[:50]} Text: {' '.join(body.split()[40:52])}" for body in bodies]
     assert kept(rows, tmp_path) == [-1] * 300
     assert kept([*rows, rows[7].upper() + "!"], tmp_path)[-1] == 7
+
+
+def test_forms_that_many_fill_in_cost_no_square_of_comparisons_and_hide_no_copy(tmp_path: Path) -> None:
+    chance, asked = random.Random(5), []
+    for count in (500, 2_000):
+        texts = in_forms(count)
+        pairs = [(text, "") for text in (*texts, *(edited(text, chance, words=1) for text in texts[:50]))]
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        order, nothing = np.arange(len(pairs)), np.zeros(len(pairs), np.uint64)
+        sets = Counting(*Shingler()(pairs), np.zeros(len(pairs), np.int32), order, folder=folder, threads=1)
+        found = find_near(
+            sets, order, np.full(len(pairs), TRAIN, np.uint8), nothing, rows=len(pairs), similarity=NEAR_SIMILARITY
+        )
+        assert found.kept.tolist()[count:] == list(range(50))
+        asked.append(sets.pairs)
+    assert asked[0] > 0
+    assert asked[1] < 8 * asked[0], "four times the rows, not sixteen times the pairs"
 
 
 def test_one_answer_to_many_questions_is_no_copy(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 HASHES = 128
 """Bytes of a signature. The share in which two agree misses their likeness by 0.04 (one standard deviation) at most."""
 _BY_CHANCE = 1 / 256
+_ALL_BYTES = np.uint64(0x0101010101010101)
+"""Times a number, its highest byte is the sum of its bytes."""
 _MISSED_AT_MOST = 1e-4
 _MOST_ROWS, _LEAST_ROWS = 8, 3
 _AT_ONCE = 1 << 16
@@ -60,7 +62,8 @@ def signatures(values: NDArray[np.uint32], counts: NDArray[np.int64]) -> NDArray
 
 def estimated_likeness(ones: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.float64]:
     """How alike the sets behind signatures are, about; shape (pairs,), 0 or a little less to 1."""
-    agreeing = (ones == others).mean(axis=1)
+    by_byte = (ones == others).view(np.uint64).sum(axis=1)  # eight counts in a number, each at most 16
+    agreeing = (by_byte * _ALL_BYTES >> np.uint64(56)) / HASHES
     found: NDArray[np.float64] = (agreeing - _BY_CHANCE) / (1 - _BY_CHANCE)
     return found
 

@@ -40,6 +40,9 @@ _UNSURE = 0.15
 _LEADERS = 64
 """Rows of a bucket with which all others of it are compared. In a larger one is what has a form in common; what is alike beyond
 that meets in other bands."""
+_FRUITLESS = 8
+"""So many leaders in a row to whom nobody is alike, and a bucket of more than `_LEADERS` rows is given up: such buckets grow with
+the data, and comparing all of them would cost its square."""
 _RETURNS = 16
 """Passes after which rows return for whose sake they left has left itself. Each pass settles at least one more row for good."""
 _AT_ONCE = 1 << 20
@@ -95,11 +98,11 @@ class Sets:
                 file.write(values[keep].tobytes())
         self.begins = np.cumsum(self.sizes, dtype=np.int64) - self.sizes
         total = int(self.sizes.sum(dtype=np.int64))
-        self.values: NDArray[np.uint32] = (
+        self.values: NDArray[np.uint32] = np.asarray(
             np.memmap(folder / "content.bin", np.uint32, mode="r") if total else np.zeros(0, np.uint32)
         )
-        self.signatures = np.lib.format.open_memmap(
-            folder / "signatures.npy", mode="w+", dtype=np.uint8, shape=(len(order), HASHES)
+        self.signatures: NDArray[np.uint8] = np.asarray(
+            np.lib.format.open_memmap(folder / "signatures.npy", mode="w+", dtype=np.uint8, shape=(len(order), HASHES))
         )
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(self._sign, _chunks(self.sizes)))
@@ -117,17 +120,24 @@ class Sets:
         """Whether rows are alike, and whether what they answer is too.
 
         Args:
-            one, other: places in the order, shape (pairs,).
+            one, other: places in the order, shape (pairs,); fast where the same `one` comes many times in a row.
         """
         alike, answer = np.zeros(len(one), bool), np.zeros(len(one), bool)
-        for begin in range(0, len(one), _PAIRS_AT_ONCE):
-            part = slice(begin, begin + _PAIRS_AT_ONCE)
-            seems = estimated_likeness(self.signatures[one[part]], self.signatures[other[part]]) > similarity - _UNSURE
-            maybe = np.flatnonzero(seems) + begin
+        first, second = self.sizes[one], self.sizes[other]
+        possible = np.flatnonzero(np.minimum(first, second) >= similarity * np.maximum(first, second))
+        for begin in range(0, len(possible), _PAIRS_AT_ONCE):
+            part = possible[begin : begin + _PAIRS_AT_ONCE]
+            seems = estimated_likeness(self._signatures_of_runs(one[part]), self.signatures[other[part]]) > similarity - _UNSURE
+            maybe = part[seems]
             for low, high in _chunks(self.sizes[one[maybe]] + self.sizes[other[maybe]]):
                 chosen = maybe[low:high]
                 alike[chosen], answer[chosen] = self._exactly(one[chosen], other[chosen], similarity)
         return alike, answer
+
+    def _signatures_of_runs(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Each from the disk once, however often a place comes in a row."""
+        starts = np.flatnonzero(np.append(True, places[1:] != places[:-1]))
+        return np.repeat(self.signatures[places[starts]], np.diff(np.append(starts, len(places))), axis=0)
 
     def _exactly(
         self, one: NDArray[np.int64], other: NDArray[np.int64], similarity: float
@@ -172,9 +182,10 @@ def find_near(
     search = _Search(sets, protected, answer, similarity)
     kept = np.full(rows, -1, np.int64)
     active = sets.sizes > 0
+    unsettled = active.copy()
     stays = np.full(len(order), -1, np.int64)
     for number in count():
-        parent, unions = search.once(active)
+        parent = search.once(active, unsettled)
         leaves = _leaves(parent)
         stays[leaves] = parent[leaves]
         active &= ~leaves
@@ -182,12 +193,13 @@ def find_near(
         returns = (stays >= 0) & ~active[stays] & (number < _RETURNS)
         active |= returns
         stays[returns] = -1
-        if not (waits | returns).any():
+        unsettled = waits | returns
+        if not unsettled.any():
             break
     left = stays >= 0
     kept[order[left]] = order[stays[left]]
     united = np.arange(rows)
-    united[order] = order[unions.roots()]
+    united[order] = order[search.unions.roots()]
     return Near(kept, united)
 
 
@@ -197,34 +209,49 @@ class _Search:
     def __init__(self, sets: Sets, protected: NDArray[np.uint8], answer: NDArray[np.uint64], similarity: float) -> None:
         self._sets, self._protected, self._answer, self._similarity = sets, protected, answer, similarity
         self._rows = band_rows(similarity)
+        self.unions = Unions(len(protected))
+        """What stays together, after the passes that were made."""
 
-    def once(self, active: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Unions]:
-        """For each row the first that was found to push it out, if that one stays (-1: none); and what stays together."""
+    def once(self, active: NDArray[np.bool_], unsettled: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """For each row the first that was found to push it out, if that one stays (-1: none).
+
+        Args:
+            active: rows that are there, shape (compared,).
+            unsettled: those about whom an earlier pass left a question: pairs of two others are not looked at again.
+        """
         parent = np.full(len(active), -1, np.int64)
-        unions = Unions(len(active))
         for band in range(HASHES // self._rows):
             settled = (parent >= 0) & (parent[parent] < 0)  # until the one for whose sake it leaves must leave itself
             members = np.flatnonzero(active & ~settled)
             keys = band_keys(self._sets.signatures[members], self._rows, band)
             by_key = np.argsort(keys, kind="stable")
-            self._buckets(members[by_key], keys[by_key], parent, unions)
-        return parent, unions
+            self._buckets(members[by_key], keys[by_key], unsettled, parent)
+        return parent
 
-    def _buckets(self, members: NDArray[np.int64], keys: NDArray[np.uint64], parent: NDArray[np.int64], unions: Unions) -> None:
+    def _buckets(
+        self, members: NDArray[np.int64], keys: NDArray[np.uint64], unsettled: NDArray[np.bool_], parent: NDArray[np.int64]
+    ) -> None:
         """Compare with the first of each bucket all others, then with the first of those that are left, and so on."""
+        fruitless = np.zeros(len(keys), np.int64)  # of a row's bucket: how many leaders in a row were
         for _ in range(_LEADERS):
-            first = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
-            starts = np.flatnonzero(first)
-            if len(starts) == len(keys):
+            starts, sizes = _runs(keys)
+            asked = np.logical_or.reduceat(unsettled[members], starts) if len(starts) else np.zeros(0, bool)
+            goes_on = asked & (sizes > 1) & ((fruitless[starts] < _FRUITLESS) | (sizes <= _LEADERS))
+            if not goes_on.any():
                 return
-            leader = np.repeat(members[starts], np.diff(np.append(starts, len(keys))))
-            one, other = leader[~first], members[~first]
-            goes, together = self._judged(one, other)
-            parent[other[goes]] = one[goes]
-            unions.unite(one[together], other[together])
-            left = ~first
-            left[left] = ~goes
-            members, keys = members[left], keys[left]
+            left = np.repeat(goes_on, sizes)
+            members, keys, fruitless = members[left], keys[left], fruitless[left]
+            starts, sizes = _runs(keys)
+            leader = np.repeat(members[starts], sizes)
+            goes, alike = np.zeros(len(keys), bool), np.zeros(len(keys), bool)
+            pairs = np.flatnonzero((leader != members) & (unsettled[leader] | unsettled[members]))
+            goes[pairs], together = self._judged(leader[pairs], members[pairs])
+            alike[pairs] = goes[pairs] | together
+            parent[members[goes]] = leader[goes]
+            self.unions.unite(leader[pairs[together]], members[pairs[together]])
+            fruitless = np.repeat(np.where(np.logical_or.reduceat(alike, starts), 0, fruitless[starts] + 1), sizes)
+            left = (leader != members) & ~goes
+            members, keys, fruitless = members[left], keys[left], fruitless[left]
 
     def _judged(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whether the later of two rows must go for the sake of the earlier, or both must stay together."""
@@ -238,6 +265,12 @@ class _Search:
         goes[asked] = alike & (answer | contaminated)
         together[asked] = alike & ~answer & (self._protected[one] == TRAIN)
         return goes, together
+
+
+def _runs(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where equal neighbours begin, and how many they are."""
+    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+    return starts, np.diff(np.append(starts, len(keys)))
 
 
 def _leaves(parent: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune_api.v1alpha1.preparation import Preparation
-from finetune_trainer.data.records import BLOCK, Records, protected_roles
+from finetune_trainer.data.records import BLOCK, Records, let_go, protected_roles
 from finetune_trainer.data.selection.contradictions import VOTE, contradicting
 from finetune_trainer.data.selection.deduplicate import find_copies
 from finetune_trainer.data.selection.dropped import DropCounter
@@ -138,6 +138,7 @@ class Repeats:
         order = np.lexsort((*content, self._protected[dataset]))
         order = order[stays[order]]
         sets = Sets(records.shingles, np.array(records.rows["shingles"]), dataset, order, folder=folder, threads=threads)
+        let_go(records.shingles)  # the sets have taken over what they need of them
         answer, protected = records.rows["answer"][order], self._protected[dataset[order]]
         near = find_near(sets, order, protected, answer, rows=len(self._first), similarity=similarity)
         self._leave_rows(np.where(near.kept >= 0, dataset[near.kept], -1), "near_duplicate", "near_held_out_data")
