@@ -1,8 +1,8 @@
 """Trainers report here: Kubeflow Trainer's protocol (KEP-2779), which transformers speaks by itself, over TLS.
 
 Everything in the cluster may connect, so everything is bounded: connections in all and per address, their life, the body,
-the reports of one job. Who comes too often is turned away before TLS costs anything, whoever says nothing makes room for
-others, and who reports is settled before the body is read. What is refused is counted and costs the others nothing; a
+the reports of one job. Who comes too often is turned away before TLS costs anything, whoever has brought no report makes room
+for others, and who reports is settled before the body is read. What is refused is counted and costs the others nothing; a
 report that is lost costs nothing either, for the next one says it all.
 """
 
@@ -28,6 +28,8 @@ from finetune_operator.reports import Reports
 
 _BODY_SECONDS = 5.0
 _HANDSHAKE_SECONDS = 5.0
+_FAREWELL_SECONDS = 1.0
+"""For the other side's end of TLS. asyncio gives it half a minute, in which whoever is through would keep its place."""
 _BREATH_SECONDS = 0.1
 """After a connection that could not be taken, for want of file descriptors say."""
 _KEPT_JOBS = 20_000
@@ -67,7 +69,8 @@ class ProgressServer:
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext) -> int:
         """Listen; returns the port."""
-        # One TLS record. asyncio sets 256 KiB aside for each connection: a thousand trainers took 360 MB.
+        # One TLS record, the most that TLS hands out at once; for every connection of this process. asyncio sets 256 KiB aside
+        # for each, so a thousand trainers took 360 MB. There is no other knob, and a test notices if this one goes.
         sslproto.SSLProtocol.max_size = 16 * 1024
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_post(meta.PROGRESS_PATH, self._answer)
@@ -113,7 +116,11 @@ class ProgressServer:
     async def _greet(self, guarded: _Guarded, connection: socket.socket, tls: ssl.SSLContext) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: guarded, connection, ssl=tls, ssl_handshake_timeout=_HANDSHAKE_SECONDS
+                lambda: guarded,
+                connection,
+                ssl=tls,
+                ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=_FAREWELL_SECONDS,
             )
         except OSError:  # also what TLS and its time limit raise
             self._doorman.refused("no_tls")
@@ -129,7 +136,7 @@ class ProgressServer:
 
     def _say(self, request: web.Request, status: int, result: str, retry_after: int = 0) -> web.Response:
         self._count(result)
-        self._doorman.silent.pop(request.protocol, None)
+        self._doorman.heard(request.protocol, took_report=status == 200)
         headers = {"Retry-After": str(retry_after)} if retry_after else {}
         if status != 200:
             headers["Connection"] = "close"  # the body may be unread
@@ -192,26 +199,38 @@ class _Doorman:
     def __init__(self, most: int, most_per_address: int, seconds: float, refused: Callable[[str], None]) -> None:
         self._most, self._most_per_address, self.seconds, self.refused = most, most_per_address, seconds, refused
         self._open: Counter[str] = Counter()
-        self.silent: dict[asyncio.Protocol, _Guarded] = {}
-        """Connections from which no request was understood so far, by aiohttp's protocol, those that came first first."""
+        self._useless: dict[asyncio.Protocol, _Guarded] = {}
+        """Connections that have brought no report so far, by aiohttp's protocol, those that came first first."""
 
     def enter(self, address: str) -> str | None:
         """Let a connection in, or say why not.
 
-        Where all places are taken, whoever has said nothing for longest makes room: a trainer has said all it has to within
-        milliseconds, and many pods that only hold connections would keep every trainer out.
+        Where all places are taken, whoever has been there for longest without a report makes room: a trainer has said all it
+        has to within milliseconds, and many pods that only hold connections, or ask for what they do not get, would keep
+        every trainer out.
         """
         if self._open[address] >= self._most_per_address:
             return "too_many_of_one"
         if self._open.total() >= self._most:
-            if not self.silent:
+            if not self._useless:
                 return "too_many"
-            next(iter(self.silent.values())).cut("made_room")
+            next(iter(self._useless.values())).cut("made_room")
         self._open[address] += 1
         return None
 
-    def leave(self, address: str) -> None:
+    def watch(self, inner: asyncio.Protocol, guarded: _Guarded) -> None:
+        """A connection was let in."""
+        self._useless[inner] = guarded
+
+    def heard(self, inner: asyncio.Protocol, *, took_report: bool) -> None:
+        """A request was understood."""
+        guarded = self._useless.pop(inner, None) if took_report else self._useless.get(inner)
+        if guarded is not None:
+            guarded.was_heard = True
+
+    def leave(self, inner: asyncio.Protocol, address: str) -> None:
         """It is gone."""
+        self._useless.pop(inner, None)
         self._open[address] -= 1
         if self._open[address] <= 0:
             del self._open[address]
@@ -225,9 +244,11 @@ class _Guarded(asyncio.Protocol):
         self._end: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
         self._left = False
+        self.was_heard = False
+        """Whether it has sent a request that was understood."""
         self.greeting: asyncio.Task[None] | None = None
         """Shakes hands; has ended well when this protocol is told of its connection."""
-        doorman.silent[inner] = self
+        doorman.watch(inner, self)
 
     @property
     def was_let_in(self) -> bool:
@@ -247,8 +268,7 @@ class _Guarded(asyncio.Protocol):
         """Its place is free; a second time changes nothing."""
         if not self._left:
             self._left = True
-            self._doorman.silent.pop(self._inner, None)
-            self._doorman.leave(self._address)
+            self._doorman.leave(self._inner, self._address)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -265,7 +285,7 @@ class _Guarded(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._end:
             self._end.cancel()
-        if self._inner in self._doorman.silent:
+        if not self.was_heard and not self._left:
             self._doorman.refused("no_request")
         self.leave()
         self._inner.connection_lost(exc)

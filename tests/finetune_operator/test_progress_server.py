@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import tracemalloc
+from contextlib import suppress
 
 import pytest
 
@@ -150,7 +152,55 @@ def test_where_all_places_are_taken_the_one_that_said_nothing_for_longest_makes_
     assert place.results == {"taken": 3}
 
 
-def test_whoever_was_heard_makes_no_room() -> None:
+def test_whoever_asked_for_what_it_did_not_get_makes_room_too() -> None:
+    """A request that is refused costs its sender nothing: many pods that send one and stay would keep every trainer out."""
+
+    async def test(place: Place) -> None:
+        context = ssl.create_default_context(cadata=place.certificates.trusted)
+        refused = []
+        for _ in range(4):
+            refused.append(await asyncio.to_thread(a_connection_that_stays, place.port, context, NO_TOKEN))
+        assert await place.post() == 200
+        assert place.cut == {"made_room": 1}
+        for connection in refused:
+            connection.close()
+
+    place = at_a_server(test, connections=(4, 100))
+    assert place.results == {"no_token": 4, "taken": 1}
+
+
+def test_a_place_is_free_soon_after_the_answer_whatever_its_holder_does() -> None:
+    async def test(place: Place) -> None:
+        context = ssl.create_default_context(cadata=place.certificates.trusted)
+        body = json.dumps(a_report()).encode()
+        report = NO_TOKEN.replace(b"\r\n\r\n", f"\r\nConnection: close\r\nAuthorization: Bearer {place.token}\r\n\r\n".encode())
+        report = report.replace(b"Content-Length: 0", f"Content-Length: {len(body)}".encode()) + body
+        kept = await asyncio.to_thread(a_connection_that_stays, place.port, context, report)
+        answers = []
+        async with asyncio.timeout(10):
+            while 200 not in answers:
+                with suppress(OSError):
+                    answers.append(await place.post(a_report(second=1)))
+                await asyncio.sleep(0.1)
+        kept.close()
+
+    at_a_server(test, connections=(1, 100))
+
+
+NO_TOKEN = f"POST {meta.PROGRESS_PATH.format(namespace='ml', name='support')} HTTP/1.1\r\n".encode()
+NO_TOKEN += b"Host: operator\r\nContent-Length: 0\r\n\r\n"
+
+
+def a_connection_that_stays(port: int, context: ssl.SSLContext, request: bytes) -> ssl.SSLSocket:
+    """Sends a request, reads the beginning of the answer, and neither goes nor says that it would."""
+    plain = socket.create_connection(("localhost", port), timeout=10)
+    connection = context.wrap_socket(plain, server_hostname="localhost")
+    connection.sendall(request)
+    assert connection.recv(9) == b"HTTP/1.1 "
+    return connection
+
+
+def test_whoever_has_brought_a_report_makes_no_room() -> None:
     async def test(place: Place) -> None:
         context = ssl.create_default_context(cadata=place.certificates.trusted)
         body = json.dumps(a_report()).encode()
