@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,8 @@ from servers.api import ApiServer
 
 FTJS, JOBS = ("finetune.dev/v1alpha1", "finetunejobs"), ("batch/v1", "jobs")
 LEASES, SECRETS = ("coordination.k8s.io/v1", "leases"), ("v1", "secrets")
+PODS = ("v1", "pods")
+WATCHED = ("finetunejobs", "jobs", "pods")
 ENVIRONMENT = {
     "FINETUNE_NAMESPACE": "system",
     "FINETUNE_POD_NAME": "operator-0",
@@ -107,6 +110,13 @@ def submit(api: ApiServer, name: str = "support", **spec: Any) -> None:
 def the(api: ApiServer, resource: tuple[str, str], name: str, namespace: str = "ml") -> dict[str, Any] | None:
     """An object, if it is there."""
     return api.objects.get((resource, namespace, name))
+
+
+def scraped(port: int) -> str:
+    """What Prometheus would read."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        text: str = answer.read().decode()
+        return text
 
 
 def a_free_port() -> int:

@@ -27,6 +27,8 @@ PROGRESS_MANAGER = "finetune-operator-progress"
 _JSON, _MERGE, _APPLY = "application/json", "application/merge-patch+json", "application/apply-patch+yaml"
 _PAGE = 500
 Query = tuple[tuple[str, str], ...]
+Client = ApiClient
+"""What `connect` makes; closed by whoever asked for it."""
 
 
 class Limiter:
@@ -68,7 +70,7 @@ class KubernetesCluster:
 
     def __init__(
         self,
-        client: ApiClient,
+        client: Client,
         limiter: Limiter,
         *,
         may_write: Callable[[], bool] = lambda: True,
@@ -222,7 +224,7 @@ _METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "ap
 
 
 async def exchange(
-    client: ApiClient,
+    client: Client,
     method: str,
     path: str,
     body: Any = None,
@@ -286,7 +288,7 @@ def refusal(status: int, answer: Manifest, retry_after: str | None) -> ClusterEr
     return known.get(status, ClusterError)(message, status=status, reason=reason, retry_after=seconds, causes=causes)
 
 
-async def connect(kubeconfig: Path | None) -> ApiClient:
+async def connect(kubeconfig: Path | None) -> Client:
     """A client with the pod's own service account, or with a kubeconfig outside of a cluster."""
     configuration = Configuration()
     if kubeconfig is None:

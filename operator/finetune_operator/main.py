@@ -14,20 +14,18 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
-
-import kopf
 
 from finetune_api.errors import ClusterError, FinetuneError
 from finetune_api.v1alpha1.status import TERMINAL_PHASES
 from finetune_operator.brain.transitions import Transition
+from finetune_operator.callers import callers
 from finetune_operator.census import Census
-from finetune_operator.cluster import KubernetesCluster, Limiter, connect
+from finetune_operator.cluster import KubernetesCluster, connect
 from finetune_operator.gauges import watch_gauges
 from finetune_operator.job_series import JobSeries
 from finetune_operator.kinds import FINE_TUNE_JOB, LEASE, SECRET, Ref
+from finetune_operator.leading import Leader, Stopped, unless_stopped
 from finetune_operator.lease import Lease, LeaseLost
 from finetune_operator.listening import ALL
 from finetune_operator.logs import log_as_json, log_transition
@@ -42,27 +40,10 @@ from finetune_operator.reports import Reports
 from finetune_operator.served import NamespaceFound, Served
 from finetune_operator.settings import Settings, read_settings
 from finetune_operator.tls import Certificates
-from finetune_operator.watches import KINDS_WATCHED, Wakeups, kopf_settings, listening, register
-from finetune_operator.workers import WALK_SECONDS, work
+from finetune_operator.watches import Wakeups
+from finetune_operator.workers import WALK_SECONDS
 
-_LEASE_CALLS = (20.0, 20.0)
-"""Calls a second and in a burst. The Lease has its own: a renewal must not wait behind reconciles."""
-_ASKING_CALLS = 100.0
-"""Beside the writes of progress: whose a token is, and which version a job has before its first write."""
-_STOP_SECONDS = 20.0
-"""How long running reconciles may take to end."""
-BLIND_SECONDS = 600.0
-"""How long a watch may be missing: a first listing of a large cluster may take minutes, and after five its pages expire."""
-_KOPF_SECONDS = 10.0
-"""How long kopf may take to end once it is cancelled; its own patience with a task is 5 s."""
 _log = logging.getLogger("finetune.operator")
-
-
-_T = TypeVar("_T")
-
-
-class Stopped(Exception):
-    """Told to stop, and done with what was in work."""
 
 
 def wall() -> datetime:
@@ -86,21 +67,19 @@ class Operator:
         series = JobSeries(settings.metrics_jobs)
         self._metrics.add(series)
         self._wakeups = Wakeups(self._queue, lambda kind: self._metrics.wakes.labels(kind).inc(), self._census, series)
-        self._logged_in = False
-        self._login_refused = asyncio.Event()
+        self._leader = Leader(
+            settings, stop, self._queue, self._wakeups, self._metrics.reconciled, monotonic=time.monotonic, jitter=jitter
+        )
 
     async def run(self) -> None:
         """Serve, wait for the lease, lead. Raises: Stopped in the ordinary case, LeaseLost, ClusterError, kopf's own."""
         settings, metrics = self._settings, self._metrics
         async with await connect(settings.kubeconfig) as client:
-
-            def cluster(limits: tuple[float, float], may_write: Callable[[], bool] = lambda: True) -> KubernetesCluster:
-                return KubernetesCluster(client, Limiter(*limits, time.monotonic), may_write=may_write, count=metrics.call)
-
             identity = f"{settings.pod_name}-{uuid.uuid4().hex[:6]}"
             ref = Ref(LEASE, settings.namespace, settings.lease_name)
+            calls = callers(client, settings, leads=lambda: lease.is_leader(), monotonic=time.monotonic, count=metrics.call)
             lease = Lease(
-                cluster(_LEASE_CALLS),
+                calls.lease,
                 ref,
                 identity,
                 monotonic=time.monotonic,
@@ -108,10 +87,8 @@ class Operator:
                 jitter=jitter,
                 report=telling(_log, "the lease cannot be taken"),
             )
-            told = settings.progress_writes_per_second + _ASKING_CALLS
-            reporting = cluster((told, 2 * told))
             certificates = Certificates(
-                reporting,
+                calls.keeping,
                 Ref(SECRET, settings.namespace, settings.ca_secret),
                 settings.ca_config_map,
                 settings.progress_names,
@@ -119,14 +96,14 @@ class Operator:
                 monotonic=time.monotonic,
             )
             reports = Reports(
-                reporting,
+                calls.progress,
                 monotonic=time.monotonic,
                 wall=wall,
                 count=metrics.flush,
                 every_seconds=settings.progress_seconds,
                 per_second=settings.progress_writes_per_second,
             )
-            members = Members(reporting, audience=settings.token_audience, monotonic=time.monotonic)
+            members = Members(calls.tokens, audience=settings.token_audience, monotonic=time.monotonic)
             server = ProgressServer(
                 members,
                 reports,
@@ -134,15 +111,15 @@ class Operator:
                 count=metrics.report,
                 count_refused=metrics.connection_refused,
             )
-            served = Served(reporting, settings.watch_namespaces, _tell_left_out)
+            served = Served(calls.keeping, settings.watch_namespaces, _tell_left_out)
             watch_gauges(metrics, self._census, self._queue, lease, reports, certificates, served)
             probes = ProbeServer(metrics, healthy=self._trouble, ready=lambda: _no_certificate(certificates))
-            calls = (settings.api_calls_per_second, 2 * settings.api_calls_per_second)
-            reconciler = self._reconciler(cluster(calls, lease.is_leader), certificates, reports)
+            reconciler = self._reconciler(calls.walks, certificates, reports)
             # A NetworkPolicy says who may come.
             await probes.start(ALL, settings.probe_port)
             try:
-                await self._unless_stopped(until_answered(lambda: _make_ready(reporting, certificates), _log, jitter))
+                ready = until_answered(lambda: _make_ready(calls.keeping, certificates), _log, jitter)
+                await unless_stopped(ready, self._stop)
                 await server.start(ALL, settings.progress_port, certificates.context)
                 try:
                     async with asyncio.TaskGroup() as group:
@@ -150,7 +127,9 @@ class Operator:
                         group.create_task(certificates.look_for_ever(telling(_log, "certificates could not be looked at")))
                         group.create_task(self._close_doors(server, probes))
                         await self._acquire(lease)
-                        await self._lead(group, lease, reconciler, reports, served)
+                        await self._leader.lead(group, lease, reconciler, served)
+                        await reports.flush()
+                        raise Stopped
                 finally:
                     await lease.release()
             finally:
@@ -185,101 +164,8 @@ class Operator:
     async def _acquire(self, lease: Lease) -> None:
         """Wait until we lead. Raises: Stopped."""
         _log.info("standing by", extra={"identity": lease.identity})
-        await self._unless_stopped(lease.acquire())
+        await unless_stopped(lease.acquire(), self._stop)
         _log.info("leading", extra={"identity": lease.identity})
-
-    async def _unless_stopped(self, what: Coroutine[Any, Any, _T]) -> _T:
-        """What is waited for. Raises: Stopped if we are told to stop before it is there."""
-        waiting, stopping = asyncio.create_task(what), asyncio.create_task(self._stop.wait())
-        try:
-            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-            if not waiting.done():
-                waiting.cancel()
-        if self._stop.is_set():
-            raise Stopped
-        return await waiting
-
-    async def _lead(
-        self, group: asyncio.TaskGroup, lease: Lease, reconciler: Reconciler, reports: Reports, served: Served
-    ) -> None:
-        """Everything that only a leader does; always ends with an exception, so that no half of it lives on."""
-        measured = self._metrics.reconciled
-        workers = [
-            group.create_task(
-                work(self._queue, reconciler.reconcile, monotonic=time.monotonic, jitter=jitter, measured=measured)
-            )
-            for _ in range(self._settings.workers)
-        ]
-        group.create_task(lease.keep())
-        # Else kopf makes an identity from the user's name, and the pod's user has none.
-        where: dict[str, Any] = {"identity": lease.identity}
-        if self._settings.watch_namespaces:
-            where["namespaces"] = await self._unless_stopped(served.look())
-            group.create_task(served.watch())
-        else:
-            where["clusterwide"] = True
-        await asyncio.sleep(0)  # kopf cancels every task that is younger than itself when it ends: ours are older
-        registry = kopf.OperatorRegistry()
-        register(registry, self._login)
-
-        @kopf.on.cleanup(registry=registry)
-        async def ends(**_: Any) -> None:
-            self._stop.set()  # on a signal it is kopf that is told
-
-        await self._watch(registry, where)
-        self._queue.close()
-        await asyncio.wait(workers, timeout=_STOP_SECONDS)
-        await reports.flush()
-        raise Stopped
-
-    async def _watch(self, registry: kopf.OperatorRegistry, where: Mapping[str, Any]) -> None:
-        """Run kopf until it ends. Raises: what it ends with; ClusterError if the login is refused, or a watch is lost for good.
-
-        A watcher of kopf's that connects anew in the moment in which kopf ends overhears that it is told to end, and kopf
-        waits for it for ever: the lease would stay in our hands, and nobody would watch.
-        """
-        refused, blind = asyncio.create_task(self._login_refused.wait()), asyncio.create_task(self._blind(where))
-        watching = asyncio.create_task(
-            kopf.operator(
-                registry=registry, settings=kopf_settings(), memo=self._wakeups, standalone=True, stop_flag=self._stop, **where
-            )
-        )
-        try:
-            await asyncio.wait({watching, refused, blind}, return_when=asyncio.FIRST_COMPLETED)
-            if refused.done():
-                raise ClusterError("the API server refuses the operator's login", status=401, reason="Unauthorized")
-            if blind.done():
-                raise ClusterError(f"a watch was missing for {BLIND_SECONDS:.0f} s")
-            await watching
-        finally:
-            refused.cancel()
-            blind.cancel()
-            watching.cancel()
-            await asyncio.wait({watching}, timeout=_KOPF_SECONDS)
-
-    async def _blind(self, where: Mapping[str, Any]) -> None:
-        """Until a watch has been missing for too long."""
-        expected, complete_at = KINDS_WATCHED * len(where.get("namespaces", "1")), time.monotonic()
-        while time.monotonic() - complete_at < BLIND_SECONDS:
-            await asyncio.sleep(min(5.0, BLIND_SECONDS / 4))
-            if self._wakeups.open_streams >= expected or self._stop.is_set():
-                complete_at = time.monotonic()
-
-    async def _login(self, **arguments: Any) -> kopf.AiohttpSession | None:
-        def connection() -> kopf.ConnectionInfo | None:
-            if self._settings.kubeconfig is not None:
-                os.environ["KUBECONFIG"] = str(self._settings.kubeconfig)
-                return kopf.login_with_kubeconfig(**arguments)
-            return kopf.login_with_service_account(**arguments)
-
-        info = connection()
-        if info is None or self._logged_in:
-            self._login_refused.set()  # each request carries the newest token: another one would be refused as well
-            return None
-        self._logged_in = True
-        return listening(info, self._wakeups, connection)
 
     def _trouble(self) -> str | None:
         hanging = self._queue.longest_work_seconds

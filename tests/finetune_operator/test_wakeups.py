@@ -1,0 +1,93 @@
+"""Events of the watches become keys, or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from finetune_operator.census import Census
+from finetune_operator.queue import Key, WorkQueue
+from finetune_operator.watches import Wakeups, wake_child, wake_job
+
+
+def test_a_restart_asks_nothing_about_jobs_that_have_ended() -> None:
+    async def test() -> None:
+        queue = WorkQueue(clock=asyncio.get_running_loop().time, jitter=lambda: 1.0)
+        wakeups = Wakeups(queue, lambda kind: None, Census(asyncio.get_running_loop().time), gather_seconds=0.0)
+        over = {"status": {"phase": "Succeeded", "completionTime": "2026-11-30T12:00:00Z"}, "metadata": {"generation": 1}}
+        wake_child(wakeups, Key("ml", "a"), "jobs", None, ended=True)
+        wake_job(wakeups, Key("ml", "a"), over, None)
+        wake_child(wakeups, Key("ml", "a"), "pods", None, ended=True)
+        assert (queue.depth, len(queue._later)) == (0, 0)
+        wake_child(wakeups, Key("ml", "a"), "jobs", None, ended=False)
+        assert queue.depth == 1, "a child that still runs is looked at"
+        wake_job(wakeups, Key("ml", "b"), {**over, "spec": {"runPolicy": {"ttlSecondsAfterFinished": 60}}}, None)
+        wake_job(wakeups, Key("ml", "a"), over, "DELETED")
+        assert Key("ml", "a") not in wakeups.ended, "a new job of its name is a new job"
+        assert queue.depth == 2, "one that is to be removed too"
+
+    asyncio.run(test())
+
+
+def test_a_report_wakes_nobody_and_everything_else_does() -> None:
+    async def test() -> None:
+        queue = WorkQueue(clock=asyncio.get_running_loop().time, jitter=lambda: 1.0)
+        wakeups, key = (
+            Wakeups(queue, lambda kind: None, Census(asyncio.get_running_loop().time), gather_seconds=0.0),
+            Key("ml", "a"),
+        )
+
+        async def wakes(body: dict[str, Any], event: str | None = "MODIFIED") -> bool:
+            wake_job(wakeups, key, body, event)
+            if queue.depth == 0:
+                return False
+            queue.done(await queue.get() or key)
+            return True
+
+        job = {"metadata": {"uid": "u", "generation": 1}, "status": {"phase": "Training", "observedGeneration": 1}}
+        reported = {**job, "status": {**job["status"], "progress": {"step": 7}}}
+        assert await wakes(job, None)
+        assert not await wakes(reported)
+        assert await wakes(reported, None), "a listing after a gap says nothing of what was missed"
+        assert await wakes({**reported, "metadata": {"uid": "u", "generation": 2}})
+        assert await wakes({**reported, "status": {**reported["status"], "phase": "Pending"}})
+
+    asyncio.run(test())
+
+
+def test_what_is_on_its_way_is_looked_at_once_and_what_has_ended_at_once() -> None:
+    async def test() -> None:
+        queue = WorkQueue(clock=asyncio.get_running_loop().time, jitter=lambda: 1.0)
+        wakeups, key = (
+            Wakeups(queue, lambda kind: None, Census(asyncio.get_running_loop().time), gather_seconds=0.05),
+            Key("ml", "a"),
+        )
+
+        async def look() -> None:
+            queue.done(await asyncio.wait_for(queue.get(), 5) or key)
+
+        for _ in range(3):
+            wake_child(wakeups, key, "pods", "MODIFIED", ended=False)
+        assert queue.depth == 0, "it waits for what comes next"
+        await look()
+        await asyncio.sleep(0.1)
+        assert queue.depth == 0, "three events, one look"
+        for event, ended in (("MODIFIED", True), ("DELETED", False)):
+            wake_child(wakeups, key, "pods", event, ended=ended)
+            assert queue.depth == 1, "an end is looked at without waiting"
+            await look()
+
+    asyncio.run(test())
+
+
+def test_an_event_that_may_wait_does_not_shorten_the_pause_after_a_failure() -> None:
+    async def test() -> None:
+        queue = WorkQueue(clock=asyncio.get_running_loop().time, jitter=lambda: 1.0, first_seconds=60)
+        key = Key("ml", "a")
+        queue.add(key)
+        queue.failed(await queue.get() or key)
+        queue.add(key, within=0.01)
+        await asyncio.sleep(0.05)
+        assert queue.depth == 0
+
+    asyncio.run(test())
