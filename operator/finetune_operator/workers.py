@@ -49,6 +49,7 @@ async def work(
         else:
             queue.done(key)
             if again is not None:
-                queue.add_after(key, again.total_seconds() * (jitter() if again > timedelta(minutes=1) else 1.0))
+                # Never later: it may be a deadline, and a fifth of a month is days.
+                queue.add_after(key, again.total_seconds() * (min(1.0, jitter()) if again > timedelta(minutes=1) else 1.0))
             result = "ok"
         measured(monotonic() - begun, result)

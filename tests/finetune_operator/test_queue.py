@@ -178,6 +178,23 @@ def test_several_workers_share_the_keys_and_stop_when_it_is_closed() -> None:
     in_a_loop(test)
 
 
+def test_a_deadline_is_looked_at_early_rather_than_late() -> None:
+    async def test() -> None:
+        for factor, days in ((1.2, 30.0), (0.8, 24.0)):
+            queue = a_queue()
+
+            async def walk(key: Key, queue: WorkQueue = queue) -> timedelta | None:
+                queue.close()
+                return timedelta(days=30)
+
+            queue.add(A)
+            loop = asyncio.get_running_loop()
+            await work(queue, walk, monotonic=loop.time, jitter=lambda f=factor: f, measured=lambda s, result: None)
+            assert queue._later[A].when() - loop.time() == pytest.approx(days * 86400, abs=60)
+
+    in_a_loop(test)
+
+
 def test_each_kind_of_error_is_tried_again_and_counted_for_itself() -> None:
     async def test() -> None:
         queue = a_queue(first_seconds=0.001)
