@@ -26,6 +26,8 @@ PROGRESS_MANAGER = "finetune-operator-progress"
 
 _JSON, _MERGE, _APPLY = "application/json", "application/merge-patch+json", "application/apply-patch+yaml"
 _PAGE = 500
+_MOST_WAIT_SECONDS = 120.0
+"""How long an answer may keep us away: behind a proxy's page for its own maintenance, jobs would go unwatched for an hour."""
 Query = tuple[tuple[str, str], ...]
 Client = ApiClient
 """What `connect` makes; closed by whoever asked for it."""
@@ -277,15 +279,16 @@ def refusal(status: int, answer: Manifest, retry_after: str | None) -> ClusterEr
     reason, message = str(answer.get("reason") or "Unknown"), str(answer.get("message") or f"HTTP {status}")[:1000]
     after = retry_after or (answer.get("details") or {}).get("retryAfterSeconds")
     try:
-        seconds = float(after) if after else None
+        seconds = float(after or 0)
     except ValueError:  # a date
-        seconds = None
+        seconds = 0.0
+    wait = min(seconds, _MOST_WAIT_SECONDS) if seconds > 0 else None
     causes = [
         Problem(str(cause.get("field") or ""), str(cause.get("message") or ""))
         for cause in (answer.get("details") or {}).get("causes") or ()
     ]
     known: dict[int, type[ClusterError]] = {404: NotFound, 409: Conflict, 400: Refused, 403: Refused, 422: Refused}
-    return known.get(status, ClusterError)(message, status=status, reason=reason, retry_after=seconds, causes=causes)
+    return known.get(status, ClusterError)(message, status=status, reason=reason, retry_after=wait, causes=causes)
 
 
 async def connect(kubeconfig: Path | None) -> Client:

@@ -12,7 +12,7 @@ import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 
 from finetune_api.errors import ClusterError, Conflict, NotFound, Refused, Taken
-from finetune_operator.cluster import KubernetesCluster, Limiter
+from finetune_operator.cluster import KubernetesCluster, Limiter, refusal
 from finetune_operator.kinds import CHILD_JOB, CONFIG_MAP, FINE_TUNE_JOB, POD, Ref
 from servers.api import Answer, ApiServer
 
@@ -158,6 +158,11 @@ def test_each_refusal_has_its_error_with_the_server_s_word_and_no_secret(status:
         assert "secret" not in str(caught.value)
 
     at_an_api(test)
+
+
+@pytest.mark.parametrize(("said", "kept"), [("7", 7.0), ("86400", 120.0), ("inf", 120.0), ("nan", None), ("-1", None)])
+def test_a_wait_that_was_asked_for_is_bounded(said: str, kept: float | None) -> None:
+    assert refusal(503, {}, said).retry_after == kept
 
 
 def test_the_server_s_retry_after_comes_along() -> None:
