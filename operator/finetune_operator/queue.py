@@ -82,11 +82,6 @@ class WorkQueue:
             old.cancel()
         self._later[key] = loop.call_at(at, self._time_has_come, key)
 
-    def drop(self, key: Key) -> None:
-        """Nothing more will happen to it: forget its times and failures."""
-        self._forget_timer(key)
-        self._failures.pop(key, None)
-
     async def get(self) -> Key | None:
         """The key that has waited longest; the caller says `done` or `failed` afterwards. None once it is closed."""
         while not self._due and not self._closed:

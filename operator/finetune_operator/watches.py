@@ -53,6 +53,8 @@ class Wakeups:
     gather_seconds: float = 0.3
     """A child's way to running is half a dozen events, and our own write of a status is one: they cost one look together."""
     listing_seconds: float = _LISTING_SECONDS
+    suspects: set[Key] = field(default_factory=set)
+    """Jobs with ended children in a listing, which will say soon whether they have ended themselves."""
     streams: weakref.WeakSet[aiohttp.ClientResponse] = field(default_factory=weakref.WeakSet)
     """Answers to requests to watch."""
     seen: dict[Key, int] = field(default_factory=dict)
@@ -65,6 +67,17 @@ class Wakeups:
     def open_streams(self) -> int:
         """How many watches there are at this moment."""
         return sum(not stream.closed for stream in self.streams)
+
+    def suspect(self, key: Key) -> None:
+        """Look at a job with an ended child, unless it turns out to have ended, too."""
+        if key not in self.ended and key not in self.suspects:
+            self.suspects.add(key)
+            asyncio.get_running_loop().call_later(self.listing_seconds, self._look_at_suspect, key)
+
+    def _look_at_suspect(self, key: Key) -> None:
+        self.suspects.discard(key)
+        if key not in self.ended:
+            self.queue.add(key)
 
     def forget(self, key: Key) -> None:
         """The job is gone, whoever noticed."""
@@ -174,19 +187,18 @@ def wake_job(wakeups: Wakeups, key: Key, body: Mapping[str, Any], event: str | N
     phase = status.get("phase")
     wakeups.census.note(key, phase)
     wakeups.series.note(key, status)
-    over = phase in TERMINAL_PHASES and status.get("completionTime") and policy.get("ttlSecondsAfterFinished") is None
-    if over and key in wakeups.ended:
-        return
-    if over:
+    generation = (body.get("metadata") or {}).get("generation")
+    is_told = status.get("observedGeneration", generation) == generation
+    if phase in TERMINAL_PHASES and status.get("completionTime") and policy.get("ttlSecondsAfterFinished") is None and is_told:
+        # What is still to be done for it, a child to be stopped or an Event to be posted, stays in the queue.
         wakeups.ended.add(key)
         wakeups.seen.pop(key, None)
-        wakeups.queue.drop(key)
         return
     wakeups.ended.discard(key)
     known, wakeups.seen[key] = wakeups.seen.get(key), _all_but_progress(body)
     if event == "MODIFIED" and known == wakeups.seen[key]:
         return
-    urgent = (body.get("metadata") or {}).get("generation") != status.get("observedGeneration")
+    urgent = generation != status.get("observedGeneration")
     wakeups.queue.add(key, urgent=urgent, within=0.0 if urgent or event != "MODIFIED" else wakeups.gather_seconds)
 
 
@@ -199,8 +211,7 @@ def wake_child(wakeups: Wakeups, key: Key, kind: str, event: str | None, *, ende
     """
     wakeups.count(kind)
     if ended and event is None:
-        if key not in wakeups.ended:
-            wakeups.queue.add_after(key, _LISTING_SECONDS)
+        wakeups.suspect(key)
     else:
         wakeups.queue.add(key, within=0.0 if ended or event == "DELETED" else wakeups.gather_seconds)
 

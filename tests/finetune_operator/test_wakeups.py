@@ -91,3 +91,70 @@ def test_an_event_that_may_wait_does_not_shorten_the_pause_after_a_failure() -> 
         assert queue.depth == 0
 
     asyncio.run(test())
+
+
+def test_a_child_that_outlived_its_job_is_looked_at_whichever_of_them_is_listed_first() -> None:
+    """A leader that died between the end of a job and that of its pods: they would hold their machines for ever."""
+
+    async def test() -> None:
+        for job_first in (True, False):
+            queue, wakeups = a_queue_that_is_woken()
+            if job_first:
+                wake_job(wakeups, KEY, OVER, None)
+            wake_child(wakeups, KEY, "pods", None, ended=False)
+            if not job_first:
+                wake_job(wakeups, KEY, OVER, None)
+            assert await asyncio.wait_for(queue.get(), 5) == KEY
+
+    asyncio.run(test())
+
+
+def test_what_could_not_be_done_for_a_job_is_tried_again_after_its_end() -> None:
+    """Its end is written, and the call that stops its pods failed: then comes the event of our own write."""
+
+    async def test() -> None:
+        queue, wakeups = a_queue_that_is_woken()
+        wake_job(wakeups, KEY, {"metadata": {"generation": 1}, "status": {"phase": "Training"}}, "MODIFIED")
+        assert await asyncio.wait_for(queue.get(), 5) == KEY
+        queue.failed(KEY)
+        wake_job(wakeups, KEY, OVER, "MODIFIED")
+        assert await asyncio.wait_for(queue.get(), 5) == KEY
+
+    asyncio.run(test())
+
+
+def test_an_ended_child_in_a_listing_is_looked_at_if_its_job_goes_on() -> None:
+    async def test() -> None:
+        queue, wakeups = a_queue_that_is_woken()
+        wake_child(wakeups, KEY, "jobs", None, ended=True)
+        assert queue.depth == 0
+        assert await asyncio.wait_for(queue.get(), 5) == KEY
+
+    asyncio.run(test())
+
+
+def test_a_job_that_was_changed_after_its_end_is_looked_at_once() -> None:
+    async def test() -> None:
+        queue, wakeups = a_queue_that_is_woken()
+        told = {**OVER["status"], "observedGeneration": 1}
+        wake_job(wakeups, KEY, {"metadata": {"generation": 2}, "status": told}, "MODIFIED")
+        assert queue.depth == 1
+        queue.done(await queue.get() or KEY)
+        wake_job(wakeups, KEY, {"metadata": {"generation": 2}, "status": {**told, "observedGeneration": 2}}, "MODIFIED")
+        assert queue.depth == 0
+
+    asyncio.run(test())
+
+
+KEY = Key("ml", "a")
+OVER: dict[str, Any] = {
+    "status": {"phase": "Succeeded", "completionTime": "2026-11-30T12:00:00Z"},
+    "metadata": {"generation": 1},
+}
+
+
+def a_queue_that_is_woken() -> tuple[WorkQueue, Wakeups]:
+    """With times short enough to wait for."""
+    clock = asyncio.get_running_loop().time
+    queue = WorkQueue(clock=clock, jitter=lambda: 1.0, first_seconds=0.02)
+    return queue, Wakeups(queue, lambda kind: None, Census(clock), gather_seconds=0.02, listing_seconds=0.05)
