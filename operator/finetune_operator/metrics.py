@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from finetune_api.v1alpha1.status import TERMINAL_PHASES
-from finetune_operator.brain.failures import FailureClass
+from finetune_operator.brain.failures import ON_REQUEST, FailureClass
 from finetune_operator.brain.stages import Stage
 from finetune_operator.brain.transitions import Transition
 
@@ -25,7 +25,7 @@ _RECONCILE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 3
 _STAGE_SECONDS = (10, 30, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400, 259200, 604800)
 _STAGES = frozenset(Stage)
 _ENDS = {"Completed": "completed", "AttemptFailed": "failed", "AttemptStopped": "stopped"}
-_FAILURES = tuple(str(kind) for kind in FailureClass if kind is not FailureClass.STOPPED)
+_FAILURES = tuple(str(kind) for kind in FailureClass if kind not in ON_REQUEST)
 _RECONCILES = ("ok", "conflict", "retry", "bug")
 _REPORTS = (
     "taken",

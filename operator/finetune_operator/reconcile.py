@@ -18,7 +18,7 @@ from finetune_api import meta
 from finetune_api.errors import ClusterError, Conflict, InvalidSpec, NotFound, Refused, Taken
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.status import FineTuneJobStatus
-from finetune_operator.brain.decide import AttemptName, Decision, decide, refuse
+from finetune_operator.brain.decide import AttemptName, Decision, decide, delete, refuse
 from finetune_operator.brain.observation import AttemptSeen, Observation
 from finetune_operator.brain.plan import Plan, plan
 from finetune_operator.brain.stages import Stage
@@ -42,6 +42,8 @@ _ASKED_AT_ONCE = 2
 _YOUNG = timedelta(minutes=1)
 """A job of this age without a status is new; an older one may have lost it, and then its children are searched."""
 _AT_ONCE = timedelta(0)
+_ORPHAN = "orphan"
+"""The finalizer that `kubectl delete --cascade=orphan` sets."""
 
 
 class Cluster(Protocol):
@@ -108,8 +110,8 @@ class Reconciler:
             self._forget(key)
             self.gone(key)
             return None
-        if raw["metadata"].get("deletionTimestamp"):
-            return None  # its children go with it, by their owner references
+        if _ORPHAN in (raw["metadata"].get("finalizers") or ()):
+            return None  # who deleted it wants to keep its children
         if self._uids.get(key, raw["metadata"]["uid"]) != raw["metadata"]["uid"]:
             self._forget(key)
         self._uids[key] = raw["metadata"]["uid"]
@@ -180,6 +182,8 @@ class Reconciler:
     def _decide(
         self, job: FineTuneJob, problems: InvalidSpec | None, seen: Observation, now: datetime
     ) -> tuple[Plan | None, Decision]:
+        if job.metadata.deletion_timestamp is not None:
+            return None, delete(job, seen, now)
         if problems:
             return None, refuse(job, problems, seen, now)
         try:
@@ -273,6 +277,8 @@ class Reconciler:
         self, key: Key, job: FineTuneJob, decision: Decision, now: datetime, *, asked_again: bool
     ) -> timedelta | None:
         status = decision.status
+        if job.metadata.deletion_timestamp is not None:  # who holds it tells when it lets go
+            return _LOOK_AGAIN if decision.stop or key in self._unsaid else None
         if status.completion_time is not None and not decision.stop:
             return await self._remove_when_due(key, job, status, now)
         times = [RESYNC]

@@ -119,12 +119,69 @@ def test_a_deleted_job_takes_everything_with_it_and_nothing_else(name: str) -> N
     assert {found for found in life.cluster.objects if found.kind != OUR_EVENT} == others
 
 
-def test_a_job_that_is_being_deleted_is_left_alone() -> None:
+def being_deleted(life: Life, finalizer: str) -> None:
+    """kubectl delete, and somebody's finalizer."""
+    raw = life.cluster.objects[Ref(FINE_TUNE_JOB, *KEY)]
+    metadata = {**raw["metadata"], "deletionTimestamp": "2026-11-30T12:00:00Z", "finalizers": [finalizer], "generation": 2}
+    life.cluster.put({**raw, "metadata": metadata})
+
+
+@pytest.mark.parametrize("name", ["Preparing", "Training", "Evaluating", "Publishing"])
+def test_a_deleted_job_that_somebody_holds_gives_its_machines_up(name: str) -> None:
+    """The garbage collector would stop its pods when whoever holds it has let go: days later, perhaps never."""
+    life = Life()
+    life.cluster.submit()
+    story, _ = PHASES[name]
+    story(life)
+    begun = life.children()
+    being_deleted(life, "archive.example/keep")
+    assert life.walk() == timedelta(seconds=10)
+    assert begun - life.children() == {f"support-{life.status.attempts[-1].stage}-1"}
+    assert life.status.message == "Being deleted; its pods are told to stop."
+    life.kubelet.let_go()
+    assert life.walk() is None, "whoever holds it tells when it lets go"
+    assert "nothing of it runs any more" in (life.status.message or "")
+    assert life.status.observed_generation == 2
+    last = life.status.attempts[-1]
+    assert (last.reason, last.charged, bool(last.finished_at)) == ("Deleted", False, True)
+    assert life.told[-1].reason == "AttemptStopped"
+    assert life.walk() is None
+    assert begun > life.children(), "and nothing is begun anew"
+
+
+@pytest.mark.parametrize("name", ["New", "Pending", "Suspended", "Succeeded", "Failed"])
+def test_a_deleted_job_of_which_nothing_runs_begins_nothing_while_somebody_holds_it(name: str) -> None:
+    life = Life()
+    life.cluster.submit(runPolicy={"ttlSecondsAfterFinished": 0} if name == "New" else {})
+    story, phase = PHASES[name]
+    story(life)
+    begun = life.children()
+    being_deleted(life, "archive.example/keep")
+    life.clock.pass_by(hours=1)
+    life.cluster.refuse = lambda manifest: None
+    assert life.walk() is None
+    assert (life.children(), life.status.phase) == (begun, phase)
+
+
+def test_whoever_deletes_a_job_and_wants_its_children_keeps_them() -> None:
+    """kubectl delete --cascade=orphan."""
+    life = Life()
+    life.cluster.submit()
+    stages_done(1)(life)
+    begun = life.children()
+    being_deleted(life, "orphan")
+    assert life.walk() is None
+    assert life.children() == begun
+
+
+def test_a_policy_that_changes_after_the_end_counts_as_seen() -> None:
+    """Flux and kstatus wait until observedGeneration is that of the spec."""
     life = Life()
     ref = life.cluster.submit()
-    life.cluster.objects[ref]["metadata"]["deletionTimestamp"] = "2026-11-30T12:00:00Z"
-    assert life.walk() is None
-    assert life.cluster.calls == ["get FineTuneJob ml/support"]
+    stages_done(4)(life)
+    life.cluster.set_policy(ref, ttlSecondsAfterFinished=3600)
+    life.walk()
+    assert (life.status.phase, life.status.observed_generation) == (Phase.SUCCEEDED, 2)
 
 
 def test_a_job_is_removed_when_its_time_after_the_end_is_over() -> None:

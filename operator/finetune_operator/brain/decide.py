@@ -60,12 +60,12 @@ def decide(job: FineTuneJob, plan: Plan, seen: Observation, now: datetime) -> De
         seen: every attempt that exists or left a trace, with exits, reasons and the newest progress report.
         now: aware, UTC. Deadlines and stalls are measured against it alone.
     Returns: `start` is at most one attempt, and only when no other may still write to the workspace. A terminal status
-        comes back unchanged.
+        comes back unchanged, but for the generation that was looked at.
     Raises: nothing.
     Source: Kubernetes KEP-3329 (pod failure policy) and KEP-3939 (replacement of terminating pods) for how Jobs end.
     """
     if job.status.phase and job.status.phase.terminal:
-        return Decision(job.status, stop=_alive(seen))
+        return Decision(say.looked_at(job), stop=_alive(seen))
     status = say.begun(job, plan, now)
     status = _settle(status, seen, now)
 
@@ -92,8 +92,20 @@ def decide(job: FineTuneJob, plan: Plan, seen: Observation, now: datetime) -> De
 def refuse(job: FineTuneJob, error: InvalidSpec, seen: Observation, now: datetime) -> Decision:
     """The decision about a job that cannot be planned: it fails with every problem, and nothing is retried."""
     if job.status.phase and job.status.phase.terminal:
-        return Decision(job.status, stop=_alive(seen))
+        return Decision(say.looked_at(job), stop=_alive(seen))
     return Decision(say.refused(job, error, now), stop=_alive(seen))
+
+
+def delete(job: FineTuneJob, seen: Observation, now: datetime) -> Decision:
+    """The decision about a job that is being deleted while somebody's finalizer holds it: nothing is begun, nothing runs on.
+
+    The garbage collector would stop its children when it is gone, which may be days later.
+    """
+    if job.status.start_time is None or (job.status.phase and job.status.phase.terminal):
+        return Decision(say.looked_at(job), stop=_alive(seen))
+    status = _mark_open(say.looked_at(job), FailureClass.DELETED, "the job is being deleted")
+    alive = _alive(seen)
+    return Decision(say.deleted(_settle(status, seen, now), runs=bool(alive)), stop=alive)
 
 
 def _go_on(job: FineTuneJob, plan: Plan, status: FineTuneJobStatus, stage: Stage, seen: Observation, now: datetime) -> Decision:
@@ -256,11 +268,17 @@ def _stop_then_fail(
 
 
 def _suspended(status: FineTuneJobStatus, seen: Observation, now: datetime) -> Decision:
-    for attempt in status.attempts:
-        if attempt.finished_at is None and not attempt.reason:
-            status = say.attempt_marked(status, attempt, FailureClass.STOPPED, "runPolicy.suspend")
+    status = _mark_open(status, FailureClass.STOPPED, "runPolicy.suspend")
     # Once more: what was written down and does not exist yet has ended with that.
     return Decision(say.suspended(_settle(status, seen, now), now), stop=_alive(seen))
+
+
+def _mark_open(status: FineTuneJobStatus, failure: FailureClass, message: str) -> FineTuneJobStatus:
+    """Write down why open attempts are stopped, unless they are being stopped for a reason of their own."""
+    for attempt in status.attempts:
+        if attempt.finished_at is None and not attempt.reason:
+            status = say.attempt_marked(status, attempt, failure, message)
+    return status
 
 
 def _alive(seen: Observation) -> tuple[AttemptName, ...]:

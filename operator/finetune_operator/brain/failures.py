@@ -28,6 +28,7 @@ class FailureClass(StrEnum):
     DEADLINE = "DeadlineExceeded"
     NO_ROOM = "NoRoom"
     STOPPED = "Suspended"
+    DELETED = "Deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,11 @@ POLICY: dict[FailureClass, Policy] = {
     # Two gangs that each hold half of the cluster would wait for each other for ever: one has to let go.
     FailureClass.NO_ROOM: Policy(retry=True, charged=False, in_vain=None, backoff_seconds=30.0),
     FailureClass.STOPPED: Policy(retry=True, charged=False, in_vain=None),
+    FailureClass.DELETED: Policy(retry=False, charged=False),
 }
+
+ON_REQUEST = (FailureClass.STOPPED, FailureClass.DELETED)
+"""Somebody wanted these ends: nothing has failed."""
 
 _BY_CODE = {
     ExitCode.USER_ERROR: FailureClass.USER_ERROR,

@@ -47,6 +47,11 @@ def begun(job: FineTuneJob, plan: Plan, now: datetime) -> FineTuneJobStatus:
     return _condition(status, ConditionType.RECONCILING, False, "Accepted", "", now)
 
 
+def looked_at(job: FineTuneJob) -> FineTuneJobStatus:
+    """The status as it is, of this version of the spec: tools that wait for that would wait for ever."""
+    return job.status.model_copy(update={"observed_generation": job.metadata.generation})
+
+
 def refused(job: FineTuneJob, error: InvalidSpec, now: datetime) -> FineTuneJobStatus:
     """The manifest cannot be run; the message holds every problem."""
     now = now.replace(microsecond=0)
@@ -115,6 +120,16 @@ def suspended(status: FineTuneJobStatus, now: datetime) -> FineTuneJobStatus:
     update = {"phase": Phase.SUSPENDED, "message": "Suspended; what was reached is kept.", "progress": None}
     status = status.model_copy(update={**update, "suspended_since": status.suspended_since or now})
     return _condition(status, ConditionType.SUSPENDED, True, "RunPolicy", "", now)
+
+
+def deleted(status: FineTuneJobStatus, *, runs: bool) -> FineTuneJobStatus:
+    """Being deleted, and held by somebody who has to do something first."""
+    message = (
+        "Being deleted; its pods are told to stop."
+        if runs
+        else "Being deleted; nothing of it runs any more. It goes when all that metadata.finalizers names have let go."
+    )
+    return status.model_copy(update={"message": message, "progress": None})
 
 
 def resumed(status: FineTuneJobStatus, now: datetime) -> FineTuneJobStatus:

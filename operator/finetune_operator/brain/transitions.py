@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus, Phase
-from finetune_operator.brain.failures import FailureClass
+from finetune_operator.brain.failures import ON_REQUEST
 from finetune_operator.brain.status import COMPLETED, sentence
 
 
@@ -57,7 +57,7 @@ def _ended(attempt: Attempt) -> Transition:
         return Transition("Normal", "Completed", f"{attempt.stage} is done", facts)
     facts["class"] = attempt.reason or "Unknown"
     where = f" at step {attempt.last_step}" if attempt.last_step else ""
-    if attempt.reason == FailureClass.STOPPED:
+    if attempt.reason in ON_REQUEST:
         return Transition("Normal", "AttemptStopped", f"{attempt.stage} attempt {attempt.number} stopped{where}", facts)
     charged = "" if attempt.charged else " Not charged."
     message = f"{attempt.stage} attempt {attempt.number} ended{where}: {sentence(attempt.message or '')}{charged}"

@@ -80,6 +80,7 @@ def test_the_class_of_a_failure(end: Exit, failure: FailureClass) -> None:
         (FailureClass.UNKNOWN, True, True, False),
         (FailureClass.DEADLINE, False, True, False),
         (FailureClass.STOPPED, True, False, False),
+        (FailureClass.DELETED, False, False, False),
     ],
 )
 def test_what_follows_each_class(failure: FailureClass, retry: bool, charged: bool, smaller: bool) -> None:
