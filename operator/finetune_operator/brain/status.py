@@ -49,6 +49,8 @@ def begun(job: FineTuneJob, plan: Plan, now: datetime) -> FineTuneJobStatus:
 
 def looked_at(job: FineTuneJob) -> FineTuneJobStatus:
     """The status as it is, of this version of the spec: tools that wait for that would wait for ever."""
+    if job.status.observed_generation == job.metadata.generation:
+        return job.status
     return job.status.model_copy(update={"observed_generation": job.metadata.generation})
 
 
