@@ -318,7 +318,7 @@ class Training:
 
     def _save(self) -> None:
         self.watchdog.arm("saving", seconds=max(_LOAD_SECONDS, self.orders.stall_seconds))
-        self.checkpoints.save(self.states, self.progress)
+        self.checkpoints.save(self.states, self.progress, beat=self.watchdog.beat)
         self.ranks.wait_for_all()
         self.watchdog.arm("training", seconds=self.orders.stall_seconds)
 
@@ -326,12 +326,16 @@ class Training:
         """Write the tuned weights of the best step, or of the last where nothing was validated."""
         self.watchdog.arm("saving", seconds=max(_LOAD_SECONDS, self.orders.stall_seconds))
         found = self._best_checkpoint()
-        if found is not None:
-            # Written in the order of the file on every rank, since putting a weight back is collective under ZeRO-3.
+        first = self.ranks.rank == 0
+        weights: dict[str, torch.Tensor] = {}
+        if found is None:
+            for name in self.states.names():
+                weight = self.states.weight(name)  # collective; but one copy of all is enough for a machine
+                if first:
+                    weights[name] = weight
+        elif first:
             weights = dict(self.checkpoints.weights(found))
-        else:
-            weights = {name: self.states.weight(name) for name in self.states.names()}
-        if self.ranks.rank == 0:
+        if first:
             export(self.config, self.workspace, self.head, weights)
             self._write_report()
         self.ranks.wait_for_all()

@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,20 +89,25 @@ class Checkpoints:
         fitting = (f for f in self._complete() if f.progress.step == step and f.identity == self._identity)
         return next((f for f in fitting if _damage(f.folder) is None), None)
 
-    def save(self, states: EngineStates, progress: Progress) -> None:
-        """Write a checkpoint. Collective: all ranks gather, one writes. Older ones beyond the newest two and the best go."""
+    def save(self, states: EngineStates, progress: Progress, *, beat: Callable[[], None] = lambda: None) -> None:
+        """Write a checkpoint. Collective: all ranks gather, one writes. Older ones beyond the newest two and the best go.
+
+        Args:
+            beat: called after each file, since all of them may take hours.
+        """
         final = self._own / f"step-{progress.step:08d}"
         aside = final.with_name(final.name + ".writing")
         if self._is_writer:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
         files: dict[str, dict[str, Any]] = {}
-        for number, chunk in enumerate(_chunks(states)):
+        for number, chunk in enumerate(_chunks(states, kept=self._is_writer)):
             if self._is_writer:
                 name = f"states-{number:05d}.safetensors"
                 save_file(chunk, aside / name)
                 _flush(aside / name)
                 files[name] = {"bytes": (aside / name).stat().st_size, "sha256": file_digest(aside / name)}
+            beat()
         if not self._is_writer:
             return
         shutil.rmtree(final, ignore_errors=True)
@@ -163,8 +168,11 @@ class Checkpoints:
         return sorted(found, key=lambda f: (f.progress.step, _attempt_number(f.folder)), reverse=True)
 
     def _forget(self, *, keep_best: int) -> None:
-        """Delete own checkpoints but the newest two and the best, and older attempts' once we have one of our own."""
-        complete = self._complete()
+        """Delete this run's checkpoints but the newest two and the best, of whichever attempt.
+
+        Those of another run, with more steps perhaps, must neither push ours out nor be lost.
+        """
+        complete = [found for found in self._complete() if found.identity == self._identity]
         kept = {f.folder for f in complete[:_KEPT]}
         kept |= {f.folder for f in complete if f.progress.step == keep_best}
         for found in complete:
@@ -178,8 +186,8 @@ def _attempt_number(folder: Path) -> int:
     return int(name) if name.isdigit() else 0
 
 
-def _chunks(states: EngineStates) -> Iterator[dict[str, torch.Tensor]]:
-    """All states in pieces that fit into memory beside the model. Collective."""
+def _chunks(states: EngineStates, *, kept: bool) -> Iterator[dict[str, torch.Tensor]]:
+    """All states in pieces that fit into memory beside the model; empty ones where they are not kept. Collective."""
     states.link()
     chunk: dict[str, torch.Tensor] = {}
     size = 0
@@ -187,12 +195,13 @@ def _chunks(states: EngineStates) -> Iterator[dict[str, torch.Tensor]]:
         state = states.read(name)
         for part in ("weight", "exp_avg", "exp_avg_sq"):
             tensor: torch.Tensor = getattr(state, part)
-            chunk[f"{name}|{part}"] = tensor.contiguous()
+            if kept:
+                chunk[f"{name}|{part}"] = tensor.contiguous()
             size += tensor.numel() * tensor.element_size()
         if size >= _FILE_BYTES:
             yield chunk
             chunk, size = {}, 0
-    if chunk:
+    if size:
         yield chunk
 
 

@@ -78,14 +78,10 @@ class EngineStates:
 
     def prepare_for_writing(self, step: int) -> None:
         """Give the optimizer the state that it lacks before its first step."""
-        optimizer = self._engine.optimizer
-        if self._stage == 0:
-            inner = getattr(optimizer, "optimizer", optimizer)
-            for master in self._masters.values():
-                inner.state[master] = _empty(master, step)
-            return
-        for flat in self._flat_partitions():
-            optimizer.optimizer.state[flat] = _empty(flat, step)
+        inner = getattr(self._engine.optimizer, "optimizer", self._engine.optimizer)
+        counts_there = any(group.get("fused") or group.get("capturable") for group in inner.param_groups)
+        for stepped in self._masters.values() if self._stage == 0 else self._flat_partitions():
+            inner.state[stepped] = _empty(stepped, step, counts_there=counts_there)
         self.link()
 
     def write(self, name: str, state: State) -> None:
@@ -138,9 +134,10 @@ def _copy(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().float().cpu().clone()
 
 
-def _empty(like: torch.Tensor, step: int) -> dict[str, torch.Tensor]:
+def _empty(like: torch.Tensor, step: int, *, counts_there: bool) -> dict[str, torch.Tensor]:
+    # A fused kernel reads the step where the parameter is; others want it on the CPU, where reading it stops no GPU.
     return {
-        "step": torch.tensor(float(step)),
+        "step": torch.tensor(float(step), dtype=torch.float32, device=like.device if counts_there else "cpu"),
         "exp_avg": torch.zeros_like(like),
         "exp_avg_sq": torch.zeros_like(like),
     }

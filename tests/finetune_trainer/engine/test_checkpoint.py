@@ -1,0 +1,59 @@
+"""Checkpoints of one run beside those of another, and optimizer states where their kernels look for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from finetune_api.contract.workspace import Workspace
+from finetune_trainer.engine.checkpoint import Checkpoints, Progress
+from finetune_trainer.engine.states import EngineStates
+
+
+def states(device: str = "cpu", *, fused: bool = False) -> EngineStates:
+    """Of an engine that spreads nothing: DeepSpeed's holds the same two things."""
+    module = torch.nn.Linear(3, 2, device=device)
+    optimizer = torch.optim.AdamW(module.parameters(), fused=fused)
+    made = EngineStates(SimpleNamespace(module=module, optimizer=optimizer), stage=0)
+    made.prepare_for_writing(0)
+    return made
+
+
+def checkpoints(folder: Path, identity: str, attempt: int, *, is_writer: bool = True) -> Checkpoints:
+    return Checkpoints(Workspace(folder), attempt=attempt, identity=identity, is_writer=is_writer)
+
+
+def steps(folder: Path, attempt: int) -> list[int]:
+    return sorted(int(m.parent.name.removeprefix("step-")) for m in folder.glob(f"checkpoints/{attempt}/step-*/complete"))
+
+
+def test_another_run_with_more_steps_pushes_no_checkpoint_out_and_loses_none(tmp_path: Path) -> None:
+    for step in (900, 1000):
+        checkpoints(tmp_path, "another", 1).save(states(), Progress(step))
+    ours = checkpoints(tmp_path, "ours", 2)
+    for step in (10, 20, 30):
+        ours.save(states(), Progress(step))
+    assert steps(tmp_path, 2) == [20, 30]
+    assert steps(tmp_path, 1) == [900, 1000]
+    found = ours.newest()
+    assert found is not None
+    assert found.progress.step == 30
+
+
+def test_a_rank_that_does_not_write_writes_nothing_and_shows_that_it_lives(tmp_path: Path) -> None:
+    beats: list[int] = []
+    checkpoints(tmp_path, "ours", 1, is_writer=False).save(states(), Progress(1), beat=lambda: beats.append(1))
+    assert beats
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(("fused", "where"), [(True, "meta"), (False, "cpu")])
+def test_a_fused_optimizer_finds_its_step_beside_the_parameter(fused: bool, where: str) -> None:
+    module = torch.nn.Linear(3, 2, device="meta")
+    optimizer = torch.optim.AdamW(module.parameters(), fused=fused)
+    EngineStates(SimpleNamespace(module=module, optimizer=optimizer), stage=0).prepare_for_writing(7)
+    assert {state["step"].device.type for state in optimizer.state.values()} == {where}
+    assert {state["exp_avg"].device.type for state in optimizer.state.values()} == {"meta"}
