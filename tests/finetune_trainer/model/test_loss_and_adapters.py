@@ -15,6 +15,7 @@ from finetune_api.contract.trainer_config import LoraConfig as LoraOrders
 from finetune_api.errors import FinetuneError, UserError
 from finetune_trainer.model import loss as loss_module
 from finetune_trainer.model.adapters import adapted_modules, attach, save_adapter
+from finetune_trainer.model.export import check_finite
 from finetune_trainer.model.fused_lora import fuse_adapters
 from finetune_trainer.model.loss import frozen_head_loss
 
@@ -135,3 +136,10 @@ def test_a_saved_adapter_names_its_base_and_no_path_of_the_machine(causal_lm: Pa
     config = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
     assert (config["base_model_name_or_path"], config["revision"]) == ("org/name", "abc")
     assert str(causal_lm) not in json.dumps(config)
+
+
+def test_weights_that_training_has_ruined_are_not_kept() -> None:
+    check_finite({"a": torch.ones(3)})
+    with pytest.raises(UserError, match=r"1 of 2 trained tensors.*such as b") as caught:
+        check_finite({"a": torch.ones(3), "b": torch.tensor([1.0, float("nan")])})
+    assert caught.value.field == "spec.training.learningRate"

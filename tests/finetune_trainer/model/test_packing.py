@@ -109,6 +109,21 @@ def test_bf16_rounds_but_does_not_leak(causal_lm: Path) -> None:
     assert head.in_pieces
 
 
+def test_scores_from_pieces_of_outputs_are_those_of_all_at_once(causal_lm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from finetune_trainer.model import heads
+    from finetune_trainer.scoring.score import score
+
+    head = causal_head(causal_lm).eval()
+    check_packing(head, asked="auto", packed_attention=attention.PACKED, longest=60, on_gpu=False)
+    assert head.in_pieces
+    data = documents()
+    whole = score(head, data, packed=True, budget_tokens=40)
+    monkeypatch.setattr(heads, "_ROWS_AT_ONCE", 5)
+    pieces = score(head, data, packed=True, budget_tokens=40)
+    np.testing.assert_allclose(pieces.nll, whole.nll, rtol=1e-5)
+    np.testing.assert_array_equal(pieces.correct, whole.correct)
+
+
 def leaking(*args: Any, **kwargs: Any) -> Any:
     """An attention that knows no borders, as a layer of an unknown kind might."""
     bounds = kwargs["cu_seq_lens_q"]
@@ -158,6 +173,10 @@ def test_examples_beyond_a_sliding_window_are_not_packed_on_a_cpu(tmp_path: Path
     beyond = check_packing(head, asked="auto", packed_attention=attention.PACKED, longest=33, on_gpu=False)
     assert (inside.packed, beyond.packed) == (True, False)
     assert "sliding window" in beyond.reason
+    # On a GPU the attention itself says it beforehand, where its kernel does not take this precision or head.
+    refused = check_packing(head, asked="auto", packed_attention=attention.PACKED, longest=33, on_gpu=True)
+    assert not refused.packed
+    assert "without the variable-length kernel" in refused.reason
 
 
 def test_dropout_in_attention_repeats_itself_when_the_row_is_run_again() -> None:
@@ -175,3 +194,8 @@ def test_dropout_in_attention_repeats_itself_when_the_row_is_run_again() -> None
         found.append([leaf.grad for leaf in leaves])
     for kept, again in zip(*found, strict=True):
         torch.testing.assert_close(kept, again)
+
+
+def test_the_kernel_for_gpus_takes_what_it_is_given() -> None:
+    """No GPU runs here: but a torch whose kernel has other arguments would be noticed."""
+    assert attention.varlen_kernel() is not None

@@ -138,6 +138,13 @@ def test_the_verdict_needs_the_whole_interval_on_one_side_of_zero(metric: Metric
     assert verdict(Difference((low + high) / 2, low, high), metric) == said
 
 
+def test_a_single_group_is_no_proof_however_many_examples_it_has() -> None:
+    base, tuned = noisy(40, 0.5, seed=6)
+    found = compare(base, tuned, np.zeros(40, dtype=np.uint64), [Metric.LOSS], seed=7)[Metric.LOSS]
+    assert found.low == found.high < 0
+    assert verdict(found, Metric.LOSS, witnesses=1) == "Inconclusive"
+
+
 # ---------------------------------------------------------------- gates
 
 
@@ -181,6 +188,13 @@ def test_a_gate_on_what_was_not_measured_is_not_kept() -> None:
     assert "was not measured" in found.reason
 
 
+def test_a_gate_on_a_difference_to_what_was_not_measured_is_not_kept() -> None:
+    lost = Measured({}, {Metric.LOSS: 1.9}, {})  # the base model's loss was no finite number
+    found = judge(Gate(metric=Metric.LOSS, min_improvement=0.1), {None: lost})
+    assert not found.passed
+    assert "base model was not measured" in found.reason
+
+
 def test_what_the_template_adds_is_no_part_of_a_prompt_and_a_greeting_that_all_share_is(causal_lm: Path) -> None:
     from transformers import AutoTokenizer
 
@@ -199,3 +213,20 @@ def test_what_the_template_adds_is_no_part_of_a_prompt_and_a_greeting_that_all_s
     assert without_template([], tokenizer) == []
     tokenizer.chat_template = None
     assert without_template(["only one"], tokenizer) == ["only one"]
+
+
+def test_a_few_long_questions_are_answered_fewer_at_a_time(causal_lm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from finetune_trainer.scoring import generate
+
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(causal_lm).eval(), AutoTokenizer.from_pretrained(causal_lm)
+    chance = np.random.default_rng(0)
+    asked = [generate.Exchange(i, chance.integers(5, 300, 4 + i), np.zeros(1, np.int64)) for i in range(5)]
+    sizes: list[int] = []
+    ask = model.generate
+    monkeypatch.setattr(model, "generate", lambda **given: sizes.append(len(given["input_ids"])) or ask(**given))
+    together = generate.answer(model, tokenizer, asked, max_new_tokens=4, stops=[2])
+    monkeypatch.setattr(generate, "_PROMPT_TOKENS", 14)
+    assert generate.answer(model, tokenizer, asked, max_new_tokens=4, stops=[2]) == together
+    assert sizes == [5, 1, 2, 2]

@@ -8,8 +8,8 @@ implement (soft caps, attention sinks, windows on a CPU) it refuses; swallowing 
 from __future__ import annotations
 
 import logging
-from functools import partial
-from importlib.util import find_spec
+from functools import cache, partial
+from inspect import signature
 from itertools import pairwise
 from typing import Any
 
@@ -27,6 +27,9 @@ PACKED_LEAN = "finetune_packed_lean"
 
 _EXACT_BELOW = 512
 """Documents shorter than this are attended to in fp32 on a CPU: its bf16 kernel is slower there (docs/benchmarks.md)."""
+
+_LARGEST_HEAD, _OLDEST_GPU = 256, (8, 0)
+"""What FlashAttention 2, by which torch computes it at least, takes: sizes of heads by eights, and GPUs from Ampere on."""
 
 
 class UnsupportedAttention(Exception):
@@ -74,21 +77,37 @@ def packed_attention(
         raise UnsupportedAttention(f"packed attention does not implement {', '.join(unknown) or 'masks'}")
     causal = bool(getattr(module, "is_causal", True)) if is_causal is None else is_causal
     window = sliding_window if sliding_window and max_length_q > sliding_window else None
-    if query.is_cuda and _varlen_available(query):
+    # The variable-length kernel knows no dropout: leaving it out would train another model without a word.
+    if query.is_cuda and not dropout and _takes(query):
         return _on_cuda(query, key, value, cu_seq_lens_q, max_length_q, scaling, causal, window), None
     if window is not None:
         raise UnsupportedAttention("packed attention implements no sliding window without the variable-length kernel")
     return _PerDocument.apply(query, key, value, cu_seq_lens_q.tolist(), scaling, causal, dropout, lean), None
 
 
-def _varlen_available(query: torch.Tensor) -> bool:
-    """Whether torch has the variable-length kernel (2.10 and later) and takes this precision."""
-    if query.dtype not in (torch.bfloat16, torch.float16):
-        return False
-    if find_spec("torch.nn.attention.varlen") is None:
-        log.warning("this torch has no variable-length attention; documents are attended to one by one, which is slower")
-        return False
-    return True
+@cache
+def varlen_kernel() -> Any | None:
+    """Torch's variable-length kernel with the arguments used here; None where this torch has none, which is said once."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        varlen_attn = None
+    if varlen_attn is not None and {"scale", "window_size", "enable_gqa"} <= set(signature(varlen_attn).parameters):
+        return varlen_attn
+    log.warning("this torch has no variable-length attention that fits; documents are attended to one by one, which is slower")
+    return None
+
+
+def _takes(query: torch.Tensor) -> bool:
+    """Whether the kernel is made for this precision, head and GPU; it would raise an error in the middle of a row."""
+    size = query.shape[-1]
+    return (
+        query.dtype in (torch.bfloat16, torch.float16)
+        and size % 8 == 0
+        and size <= _LARGEST_HEAD
+        and (torch.version.hip is not None or torch.cuda.get_device_capability(query.device) >= _OLDEST_GPU)
+        and varlen_kernel() is not None
+    )
 
 
 def _on_cuda(
@@ -101,14 +120,27 @@ def _on_cuda(
     causal: bool,
     window: int | None,
 ) -> torch.Tensor:
-    from torch.nn.attention.varlen import varlen_attn
-
+    kernel = varlen_kernel()
+    assert kernel is not None
     q, k, v = (x[0].transpose(0, 1).contiguous() for x in (query, key, value))
     left = window - 1 if window else -1
     right = 0 if causal else (window - 1 if window else -1)
     grouped = query.shape[1] != key.shape[1]
-    out = varlen_attn(q, k, v, bounds, bounds, longest, longest, scale=scale, window_size=(left, right), enable_gqa=grouped)
+    out: torch.Tensor = kernel(
+        q, k, v, bounds, bounds, longest, longest, scale=scale, window_size=(left, right), enable_gqa=grouped
+    )
     return out.unsqueeze(0)
+
+
+def _random_state(device: torch.device) -> torch.Tensor:
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _set_random_state(device: torch.device, state: torch.Tensor) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)
 
 
 class _PerDocument(torch.autograd.Function):
@@ -132,7 +164,7 @@ class _PerDocument(torch.autograd.Function):
     ) -> torch.Tensor:
         keep = not lean and any(x.requires_grad for x in (query, key, value))
         out = torch.empty_like(query)
-        state = torch.get_rng_state() if dropout else None
+        state = _random_state(query.device) if dropout else None
         parts = [_attend(query, key, value, span, scale, causal, dropout, keep=keep) for span in pairwise(bounds)]
         for (begin, end), (_, part) in zip(pairwise(bounds), parts, strict=True):
             out[:, :, begin:end] = part.detach()
@@ -148,7 +180,7 @@ class _PerDocument(torch.autograd.Function):
         inputs = ctx.saved_tensors
         results = tuple(torch.empty_like(x) for x in inputs)
         if state is not None and ctx.parts is None:
-            torch.set_rng_state(state)
+            _set_random_state(inputs[0].device, state)
         for number, (begin, end) in enumerate(pairwise(bounds)):
             if ctx.parts is not None:
                 leaves, part = ctx.parts[number]

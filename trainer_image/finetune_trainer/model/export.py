@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from finetune_api.contract.trainer_config import TrainerConfig
 from finetune_api.contract.workspace import Workspace
+from finetune_api.errors import UserError
 from finetune_trainer.model.adapters import save_adapter
 from finetune_trainer.model.files import load_tokenizer
 from finetune_trainer.model.heads import Head
@@ -24,9 +26,11 @@ def export(config: TrainerConfig, workspace: Workspace, head: Head, weights: dic
         workspace: where it goes.
         head: the model with its loss.
         weights: of every trained parameter by its name in `head`, whole, fp32, on the CPU.
+    Raises: UserError if training has ruined the weights.
     """
     assert config.train is not None
     orders = config.train
+    check_finite(weights)
     # Names begin with the attribute that holds the model inside the head.
     state = {name.removeprefix("model."): weight for name, weight in weights.items()}
     target = workspace.adapter if orders.lora else workspace.merged
@@ -41,6 +45,21 @@ def export(config: TrainerConfig, workspace: Workspace, head: Head, weights: dic
     tokenizer.save_pretrained(aside)
     shutil.rmtree(target, ignore_errors=True)
     aside.rename(target)
+
+
+def check_finite(weights: Mapping[str, torch.Tensor]) -> None:
+    """Refuse weights that are no numbers: what the last step did to them no loss has shown yet.
+
+    Raises: UserError that names one of them.
+    """
+    broken = [name for name, weight in weights.items() if not torch.isfinite(weight).all()]
+    if broken:
+        raise UserError(
+            f"after the last step {len(broken)} of {len(weights)} trained tensors hold values that are no finite numbers,"
+            f" such as {broken[0]}",
+            field="spec.training.learningRate",
+            hint="Lower the learning rate.",
+        )
 
 
 def _commit_of(model: Path) -> str | None:

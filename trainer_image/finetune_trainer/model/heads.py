@@ -64,6 +64,10 @@ class Head(torch.nn.Module, ABC):
     def logits(self, batch: MicroBatch) -> torch.Tensor:
         """Outputs for each target, packed: shape (targets, vocabulary or classes)."""
 
+    def pieces(self, batch: MicroBatch) -> Iterator[tuple[slice, torch.Tensor]]:
+        """The same, a piece at a time: which targets, and their outputs."""
+        yield slice(None), self.logits(batch)
+
     @abstractmethod
     def reference_logits(self, batch: MicroBatch) -> torch.Tensor:
         """The same for a row of one document, by the model's own forward pass and attention: what packing must agree with."""
@@ -106,6 +110,16 @@ class CausalHead(Head):
         outputs = self.model(**_packed(batch), use_cache=False, logits_to_keep=batch.predicting)
         logits: torch.Tensor = outputs.logits[0]
         return logits
+
+    def pieces(self, batch: MicroBatch) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Outputs of many targets in pieces: all at once they can be larger than everything that training needed."""
+        if len(batch.targets) <= _ROWS_AT_ONCE or not self.in_pieces:
+            yield from super().pieces(batch)
+            return
+        hidden, layer = self._hidden(batch), self.inner.get_output_embeddings()
+        for begin in range(0, len(batch.targets), _ROWS_AT_ONCE):
+            where = slice(begin, begin + _ROWS_AT_ONCE)
+            yield where, layer(hidden[batch.predicting[where]])
 
     def logits_in_pieces(self, batch: MicroBatch) -> torch.Tensor:
         """The same, shape (targets, vocabulary), from hidden states and the output layer alone."""

@@ -45,7 +45,7 @@ def merge_adapter(config: TrainerConfig, workspace: Workspace, folder: Path) -> 
     after = _loss(_load(config, workspace, folder, config.publish.precision).eval(), workspace)
     limit = _TOLERANCE[config.publish.precision]
     log.info("loss of %d examples: %.5f with the adapter, %.5f merged", _CHECKED, before, after)
-    if abs(after - before) > limit * max(before, 1e-3):
+    if not abs(after - before) <= limit * max(before, 1e-3):  # neither does a loss that is no number
         raise FinetuneError(f"merging changed the model: loss {before:.4f} with the adapter, {after:.4f} merged")
 
 

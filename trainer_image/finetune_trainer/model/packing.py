@@ -8,7 +8,7 @@ one, by the model's own forward pass, and the outputs are compared.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -64,8 +64,9 @@ def check_packing(
 def _difference(head: Head, packed_attention: str, longest: int, on_gpu: bool) -> str | None:
     """Why documents must not share a row; None if they may."""
     window = getattr(head.inner.config, "sliding_window", None)
-    if window and longest > window and not on_gpu:
-        return f"examples of {longest} tokens exceed the sliding window of {window}, which the CPU's attention does not know"
+    if window and longest > window and (not on_gpu or _attention_dropout(head)):
+        kind = "attention with dropout" if on_gpu else "the CPU's attention"
+        return f"examples of {longest} tokens exceed the sliding window of {window}, which {kind} does not know"
     training = head.training
     head.eval()
     try:
@@ -73,7 +74,8 @@ def _difference(head: Head, packed_attention: str, longest: int, on_gpu: bool) -
             head.inner.set_attn_implementation(head.own_attention)
             alone = [head.reference_logits(_probe(head, (length,))) for length in _LENGTHS]
             head.inner.set_attn_implementation(packed_attention)
-            together = head.logits(_probe(head, _LENGTHS))
+            # Said to be as long as the data are, so that a window is tried where they need it.
+            together = head.logits(replace(_probe(head, _LENGTHS), longest=max(longest, *_LENGTHS)))
     except (UnsupportedAttention, NotImplementedError, TypeError, ValueError, KeyError, AttributeError) as error:
         return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
     finally:
@@ -85,6 +87,12 @@ def _difference(head: Head, packed_attention: str, longest: int, on_gpu: bool) -
     worst = max(_distance(expected.float(), found.float()) for expected, found in pairs)
     log.info("packed against one by one: outputs differ by %.1e of their spread (limit %.0e)", worst, limit)
     return None if worst <= limit else f"outputs differ by {worst:.2g} of their spread (limit {limit})"
+
+
+def _attention_dropout(head: Head) -> float:
+    """Dropout of attention weights in training, by either of the names that configurations give it."""
+    config = head.inner.config
+    return float(getattr(config, "attention_dropout", 0) or getattr(config, "attention_probs_dropout_prob", 0) or 0)
 
 
 def _distance(expected: torch.Tensor, found: torch.Tensor) -> float:

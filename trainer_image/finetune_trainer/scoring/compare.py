@@ -67,8 +67,14 @@ def compare(
     return found
 
 
-def verdict(difference: Difference, metric: Metric) -> Verdict:
-    """Improved or regressed if the whole interval is on one side of zero; otherwise nobody can tell."""
+def verdict(difference: Difference, metric: Metric, *, witnesses: int = 2) -> Verdict:
+    """Improved or regressed if the whole interval is on one side of zero; otherwise nobody can tell.
+
+    Args:
+        witnesses: groups that were drawn from. Of a single one every draw is the same, and the interval a point.
+    """
+    if witnesses < 2:
+        return "Inconclusive"
     worse, better = (
         (difference.high, difference.low) if METRIC_TRAITS[metric].lower_is_better else (difference.low, difference.high)
     )

@@ -37,7 +37,9 @@ def judge(gate: Gate, measured: Mapping[str | None, Measured]) -> GateResult:
         return _result(gate, tuned >= gate.min_value, f"{name} is {tuned:.4g}; at least {gate.min_value:g} is required.")
     if gate.max_value is not None:
         return _result(gate, tuned <= gate.max_value, f"{name} is {tuned:.4g}; at most {gate.max_value:g} is allowed.")
-    difference = where.differences[gate.metric]
+    difference = where.differences.get(gate.metric)
+    if difference is None:
+        return _result(gate, passed=False, reason=f"{name} of the base model was not measured, so there is no difference.")
     better = -difference.value if METRIC_TRAITS[gate.metric].lower_is_better else difference.value
     course = f"{'improved' if better > 0 else 'got worse'} by {abs(better):.4g}" if better else "did not change"
     moved = (

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from finetune_trainer.data.store import Documents
 
 _BATCH = 16
+_PROMPT_TOKENS = 32 * 1024
+"""Most tokens of a batch's prompts, with padding: a few long ones can need more memory than training did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,11 @@ def answer(model: Any, tokenizer: Any, asked: Sequence[Exchange], *, max_new_tok
     order = sorted(range(len(asked)), key=lambda i: -len(asked[i].prompt))
     answers: dict[int, Answer] = {}
     device = next(model.parameters()).device
-    for begin in range(0, len(order), _BATCH):
-        batch = order[begin : begin + _BATCH]
-        longest = max(len(asked[i].prompt) for i in batch)
+    begin = 0
+    while begin < len(order):
+        longest = len(asked[order[begin]].prompt)
+        batch = order[begin : begin + max(1, min(_BATCH, _PROMPT_TOKENS // longest))]
+        begin += len(batch)
         ids = torch.full((len(batch), longest), pad)
         mask = torch.zeros((len(batch), longest), dtype=torch.long)
         for row, i in enumerate(batch):  # padded on the left: an answer follows its prompt directly

@@ -37,15 +37,15 @@ def score(head: Head, data: Documents, *, packed: bool, budget_tokens: int) -> S
         if not row:
             continue
         batch = micro_batch(data, row, classification=head.classification, first_position=head.first_position).to(device)
-        logits = head.logits(batch).float()
-        losses = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="none").double().cpu().numpy()
-        chosen = logits.argmax(-1).cpu()
-        hits = (chosen == batch.targets.cpu()).double().numpy()
-        where = np.asarray(row)[batch.document.cpu().numpy()]
-        np.add.at(nll, where, losses)
-        np.add.at(correct, where, hits)
-        if head.classification:
-            predicted[where] = chosen.numpy()
+        document = np.asarray(row)[batch.document.cpu().numpy()]
+        for piece, logits in head.pieces(batch):
+            losses = torch.nn.functional.cross_entropy(logits.float(), batch.targets[piece], reduction="none")
+            chosen = logits.argmax(-1)
+            where = document[piece]
+            np.add.at(nll, where, losses.double().cpu().numpy())
+            np.add.at(correct, where, (chosen == batch.targets[piece]).double().cpu().numpy())
+            if head.classification:
+                predicted[where] = chosen.cpu().numpy()
     targets = np.ones(count) if head.classification else data.examples["supervised"].astype(np.float64)
     return Scores(
         nll=nll,
