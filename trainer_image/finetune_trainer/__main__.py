@@ -31,7 +31,7 @@ from finetune_api.contract.result import ErrorClass, StageError, StageResult, en
 from finetune_api.contract.trainer_config import TrainerConfig, read_config
 from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import DataError, FinetuneError, Interrupted, OutOfMemory, Transient, UserError
-from finetune_trainer.environment import quiet_libraries
+from finetune_trainer.environment import out_of_memory, quiet_libraries
 from finetune_trainer.launch import die_with_parent, launch
 from finetune_trainer.reporting import ProgressReporter
 
@@ -100,7 +100,7 @@ def _run(config: TrainerConfig, environment: Mapping[str, str]) -> StageResult:
             case "evaluate":
                 from finetune_trainer import evaluate
 
-                return evaluate.run(config, workspace, reporter, now=datetime.now(UTC))
+                return evaluate.run(config, workspace, reporter, environment, now=datetime.now(UTC))
             case "publish":
                 from finetune_trainer import publish
 
@@ -162,10 +162,8 @@ def _foreseen(error: Exception, workspace: Path | None) -> FinetuneError | None:
             field="spec.workspace",
             hint="Mount the workspace writable, and let that user or its group own it.",
         )
-    if type(error).__name__ == "OutOfMemoryError":  # torch's, which only some stages import
-        return OutOfMemory("the GPU's memory ran out")
-    if "out of memory" in str(error) or "can't allocate memory" in str(error):
-        return OutOfMemory("memory ran out")
+    if out_of_memory(error):
+        return OutOfMemory("the GPU's memory ran out" if type(error).__name__ == "OutOfMemoryError" else "memory ran out")
     return None
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from finetune_api.errors import UserError
 
 _QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -29,6 +31,9 @@ _SHARED_CPU = {
     # it waits for from running: answers on two busy cores took five times as long.
     "OMP_WAIT_POLICY": "PASSIVE",
 }
+_GROWING_SEGMENTS = "expandable_segments:True"
+"""Each row has a length of its own, and memory that one gave back fits the next badly: a GPU's memory would fall to pieces."""
+
 _NO_COMPILER = {
     "TORCHDYNAMO_DISABLE": "1",  # initialize() costs 0.02 instead of 1.5 CPU-seconds
 }
@@ -43,11 +48,49 @@ def quiet_libraries(environment: MutableMapping[str, str], *, online: bool) -> N
     """
     for name, value in {**_QUIET, **_SHARED_CPU, **_NO_COMPILER}.items():
         environment.setdefault(name, value)
+    if "PYTORCH_CUDA_ALLOC_CONF" not in environment:  # the older name of the same variable
+        environment.setdefault("PYTORCH_ALLOC_CONF", _GROWING_SEGMENTS)
     if not any(Path(node).exists() for node in _ACCELERATORS):
         environment.setdefault("DS_ACCELERATOR", "cpu")
     if not online:
         environment["HF_HUB_OFFLINE"] = "1"
         environment["TRANSFORMERS_OFFLINE"] = "1"
+
+
+def sees_gpu(environment: Mapping[str, str], *, nodes: Sequence[str] = _ACCELERATORS) -> bool:
+    """Whether this stage computes on a GPU.
+
+    Args:
+        environment: of this process; DS_ACCELERATOR=cpu leaves GPUs alone.
+        nodes: device nodes of accelerators.
+    Raises: UserError if there is a GPU and torch cannot use it: on the CPU the stage would take a hundred times as long.
+    """
+    import torch
+
+    if environment.get("DS_ACCELERATOR") == "cpu":
+        return False
+    if torch.cuda.is_available():
+        return True
+    if found := next((node for node in nodes if Path(node).exists()), None):
+        raise UserError(
+            f"there is a GPU ({found}), but torch {torch.__version__} cannot use it: it was built for"
+            f" {f'CUDA {torch.version.cuda}' if torch.version.cuda else 'no GPU of this kind'}",
+            field="spec.image",
+            hint="Take an image whose torch fits the node's driver, or a newer driver; DS_ACCELERATOR=cpu computes without.",
+        )
+    return False
+
+
+_MEMORY_RAN_OUT = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""How CUDA, NCCL, the CPU's allocator and libraries that take memory of their own say it."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a machine's or a GPU's memory ran out, in whichever library it was noticed."""
+    # torch's own class, by its name: not every stage imports torch.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return any(sign in str(error) for sign in _MEMORY_RAN_OUT)
 
 
 def without_torch() -> None:

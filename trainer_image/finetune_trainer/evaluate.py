@@ -8,6 +8,7 @@ published: what is measured here is what a reader gets.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import time
@@ -27,6 +28,7 @@ from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import DataError, UserError
 from finetune_api.v1alpha1.evaluation import MAIN_METRIC, METRIC_TRAITS, Metric
 from finetune_trainer.data.store import Documents, open_documents
+from finetune_trainer.environment import sees_gpu
 from finetune_trainer.evidence.evaluation_report import write_reports
 from finetune_trainer.model import attention
 from finetune_trainer.model.files import load_tokenizer, stop_ids
@@ -45,14 +47,18 @@ log = logging.getLogger(__name__)
 TEST = "test"
 
 
-def run(config: TrainerConfig, workspace: Workspace, reporter: ProgressReporter, *, now: datetime) -> StageResult:
+def run(
+    config: TrainerConfig, workspace: Workspace, reporter: ProgressReporter, environment: Mapping[str, str], *, now: datetime
+) -> StageResult:
     """Evaluate, judge and report.
 
+    Args:
+        environment: of this process; says whether GPUs are left alone.
     Raises: DataError if there is no test example; UserError and OutOfMemory as in finetune_api.errors.
     """
     assert config.evaluate is not None
     sets = _test_sets(config, workspace)
-    evaluation = _Evaluation(config, config.evaluate, workspace, sets, reporter)
+    evaluation = _Evaluation(config, config.evaluate, workspace, sets, reporter, on_gpu=sees_gpu(environment))
     evaluation.measure_models()
     summary = evaluation.summary()
     write_reports(config, workspace, evaluation.report(summary), now=now)
@@ -96,8 +102,11 @@ class _Evaluation:
         workspace: Workspace,
         sets: list[_TestSet],
         reporter: ProgressReporter,
+        *,
+        on_gpu: bool,
     ) -> None:
         self.config, self.orders, self.workspace, self.sets, self.reporter = config, orders, workspace, sets, reporter
+        self.on_gpu = on_gpu
         self.classification = config.task == "classification"
         manifest = json.loads((workspace.data / "manifest.json").read_text(encoding="utf-8"))
         self.labels: list[str] = manifest["labels"]
@@ -124,7 +133,7 @@ class _Evaluation:
         """
         self._check_tuned()
         attention.register()
-        if torch.cuda.is_available():
+        if self.on_gpu:
             torch.cuda.set_device(0)
         if self.orders.tuned == "adapter":
             head = self._head(self.workspace.model, adapter=True)
@@ -135,6 +144,7 @@ class _Evaluation:
         else:
             if self.orders.baseline:
                 self._measure("base", self._head(self.workspace.model, adapter=False))
+                gc.collect()  # the memory that the plan reserved holds one model
             self._measure("tuned", self._head(self.workspace.merged, adapter=False))
         for one in self.sets:
             one.tuned = measure(one.scores["tuned"], self.orders.metrics)
@@ -175,7 +185,7 @@ class _Evaluation:
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, self.workspace.adapter)
-        if torch.cuda.is_available():
+        if self.on_gpu:
             model.to("cuda")
         head: Head = ClassifierHead(model) if self.classification else CausalHead(model)
         return head.eval()
@@ -183,9 +193,7 @@ class _Evaluation:
     def _measure(self, who: str, head: Head) -> None:
         begin = time.monotonic()
         longest = max(int(one.data.lengths.max(initial=1)) for one in self.sets)
-        packing = check_packing(
-            head, asked="auto", packed_attention=attention.PACKED, longest=longest, on_gpu=torch.cuda.is_available()
-        )
+        packing = check_packing(head, asked="auto", packed_attention=attention.PACKED, longest=longest, on_gpu=self.on_gpu)
         for number, one in enumerate(self.sets):
             scores = score(head, one.data, packed=packing.packed, budget_tokens=self.orders.tokens_per_micro_batch)
             if one.asked:
@@ -219,7 +227,7 @@ class _Evaluation:
             },
             gates=tuple(self.gates),
             passed=all(gate.passed for gate in self.gates),
-            verdict=verdict(difference, main) if difference else None,
+            verdict=verdict(difference, main, witnesses=_groups(test.data)) if difference else None,
         )
 
     def report(self, summary: EvaluationSummary) -> dict[str, Any]:
@@ -238,7 +246,7 @@ class _Evaluation:
         value: dict[str, Any] = {
             "name": one.name,
             "examples": len(one.data),
-            "groups": len(np.unique(one.data.examples["group"])),
+            "groups": _groups(one.data),
             "answered": len(one.asked),
             "base": {str(metric): v for metric, v in one.base.items()},
             "tuned": {str(metric): v for metric, v in one.tuned.items()},
@@ -295,6 +303,10 @@ def _own_attention(head: Head, packed: bool) -> Iterator[None]:
     finally:
         if packed:
             head.inner.set_attn_implementation(attention.PACKED)
+
+
+def _groups(data: Documents) -> int:
+    return len(np.unique(data.examples["group"]))
 
 
 def _rounded(value: float | None) -> float | None:

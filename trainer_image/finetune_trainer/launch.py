@@ -40,14 +40,19 @@ class _Rank:
     process: subprocess.Popen[bytes]
     result: Path
     ended_at: float | None = None
+    has_peers: bool = False
     given_up: bool = False
     """Killed by us, because it did not end by itself after another rank had died."""
 
     @property
     def code(self) -> int | None:
-        """Exit code as a shell gives it: 128 + n for signal n. A rank that we killed only lost a peer."""
+        """Exit code as a shell gives it: 128 + n for signal n. A rank that we killed only lost a peer.
+
+        So has one among several that aborted: NCCL's own watchdog ends a process so when a peer is gone or does not answer,
+        and Python never hears of it.
+        """
         code = self.process.poll()
-        if code is not None and self.given_up:
+        if code is not None and (self.given_up or (self.has_peers and code == -signal.SIGABRT)):
             return ExitCode.TRANSIENT
         return code if code is None or code >= 0 else 128 - code
 
@@ -124,7 +129,7 @@ def _start(
         **KEEP_MEMORY,
     }
     command = [sys.executable, "-m", "finetune_trainer", *arguments]
-    return _Rank(subprocess.Popen(command, env={**environment, **ours}), result)
+    return _Rank(subprocess.Popen(command, env={**environment, **ours}), result, has_peers=orders.world_size > 1)
 
 
 def _wait(ranks: list[_Rank]) -> None:

@@ -54,6 +54,8 @@ def build_engine(config: TrainerConfig, workspace: Workspace, ranks: Ranks, *, l
         betas=_BETAS,
         fused=ranks.on_gpu and orders.offload == "none",
     )
+    # Loading may take one machine much longer than another, and the GPUs' collectives wait ten minutes and no longer.
+    ranks.wait_for_all()
     engine, *_ = deepspeed.initialize(model=head, optimizer=optimizer, config=settings, dist_init_required=False)
     del kept
     engine.train()

@@ -22,6 +22,7 @@ import torch.distributed as dist
 
 from finetune_api.contract.exit_codes import ExitCode
 from finetune_api.errors import Transient
+from finetune_trainer.environment import out_of_memory, sees_gpu
 
 _RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
 _LOST_PEER = (
@@ -30,11 +31,18 @@ _LOST_PEER = (
     "broken pipe",
     "socket closed",
     "connection refused",
-    "nccl",
+    "closed by remote peer",
+    "remote process exited",
+    "ncclremoteerror",
+    "communicator was aborted",
+    "collective operation timeout",
     "gloo",
     "timed out waiting",
     "application timeout",
 )
+"""What backends say of a peer that is gone. NCCL also reports what is wrong on this machine, which is no peer's fault."""
+_CONTROL_TIMEOUT = timedelta(days=7)
+"""Longer than any watchdog's limit: how long a rank may wait for the others is what the watchdog is told."""
 
 
 class Ranks:
@@ -42,20 +50,20 @@ class Ranks:
 
     Args:
         environment: with RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, as the launcher sets them.
-    Raises: Transient if the others cannot be reached.
+    Raises: Transient if the others cannot be reached; UserError if there is a GPU that torch cannot use.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.rank = int(environment.get("RANK", "0"))
         self.world_size = int(environment.get("WORLD_SIZE", "1"))
         local_rank = int(environment.get("LOCAL_RANK", "0"))
-        self.on_gpu = torch.cuda.is_available() and environment.get("DS_ACCELERATOR") != "cpu"
+        self.on_gpu = sees_gpu(environment)
         self.device = torch.device("cuda", local_rank) if self.on_gpu else torch.device("cpu")
         if self.on_gpu:
             torch.cuda.set_device(self.device)
         _connect(environment, self.on_gpu)
         # Small decisions go over the CPU, so that agreeing on them never waits for a GPU.
-        self._control = dist.new_group(backend="gloo")
+        self._control = dist.new_group(backend="gloo", timeout=_CONTROL_TIMEOUT)
 
     def agree(self, *values: int) -> tuple[int, ...]:
         """The largest of each value over all ranks."""
@@ -90,6 +98,8 @@ def _connect(environment: Mapping[str, str], on_gpu: bool) -> None:
             dist_backend="nccl" if on_gpu else "gloo", timeout=_RENDEZVOUS_TIMEOUT, verbose=False, auto_mpi_discovery=False
         )
     except (RuntimeError, OSError) as error:
+        if out_of_memory(error):
+            raise
         raise Transient(f"the ranks did not find each other: {(str(error).splitlines() or [''])[0][:200]}") from None
 
 
@@ -109,7 +119,7 @@ def _resolve(host: str) -> None:
 
 def lost_peer(error: BaseException) -> bool:
     """Whether an error says that another rank went away, and not that something is wrong here."""
-    if not isinstance(error, RuntimeError):
+    if not isinstance(error, RuntimeError) or out_of_memory(error):
         return False
     text = str(error).lower()
     return any(sign in text for sign in _LOST_PEER)

@@ -1,0 +1,57 @@
+"""What an error of a backend means: a peer that is gone, memory that ran out, or something that is wrong here."""
+
+from __future__ import annotations
+
+import pytest
+
+from finetune_api.errors import UserError
+from finetune_trainer.engine.distributed import lost_peer
+from finetune_trainer.environment import out_of_memory, sees_gpu
+
+NCCL = "NCCL error in: ../torch/csrc/distributed/c10d/NCCLUtils.cpp:94, {}, NCCL version 2.30.7\n{}\nLast error:\n{}"
+GONE = NCCL.format(
+    "remote process exited or there was a network error",
+    "ncclRemoteError: A call failed possibly due to a network error or a remote process exiting prematurely.",
+    "socketProgress: Connection closed by remote peer 10.0.0.7<41234>",
+)
+FULL = NCCL.format(
+    "unhandled cuda error (run with NCCL_DEBUG=INFO for details)",
+    "ncclUnhandledCudaError: Call to CUDA function failed.",
+    "Cuda failure 2 'out of memory'",
+)
+TWICE = NCCL.format(
+    "invalid usage (run with NCCL_DEBUG=WARN for details)",
+    "ncclInvalidUsage: This usually reflects invalid usage of NCCL library.",
+    "Duplicate GPU detected : rank 1 and rank 0 both on CUDA device 1b000",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "lost", "full"),
+    [
+        (GONE, True, False),
+        ("NCCL communicator was aborted on rank 3.", True, False),
+        ("[../third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:40404", True, False),
+        (FULL, False, True),
+        (TWICE, False, False),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", False, True),
+        ("CUDA out of memory. Tried to allocate 2.00 GiB.", False, True),
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8589934592 bytes.", False, True),
+        ("CUDA error: device-side assert triggered", False, False),
+    ],
+)
+def test_only_what_says_so_is_a_lost_peer_and_memory_is_memory_wherever_it_ran_out(text: str, lost: bool, full: bool) -> None:
+    assert lost_peer(RuntimeError(text)) is lost
+    assert out_of_memory(RuntimeError(text)) is full
+
+
+def test_a_gpu_that_torch_cannot_use_is_no_reason_to_compute_on_the_cpu() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("here torch can use it")
+    with pytest.raises(UserError, match="/dev/null") as caught:
+        sees_gpu({}, nodes=("/dev/null",))
+    assert caught.value.field == "spec.image"
+    assert sees_gpu({"DS_ACCELERATOR": "cpu"}, nodes=("/dev/null",)) is False
+    assert sees_gpu({}, nodes=()) is False
