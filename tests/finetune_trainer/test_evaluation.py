@@ -135,6 +135,21 @@ def test_the_publication_lists_every_file_with_its_digest_and_has_a_card(
     assert str(evaluated) not in (out / "adapter_config.json").read_text()
 
 
+def test_another_model_than_was_measured_is_not_published(
+    chat_manifest: dict[str, Any], evaluated: Path, tmp_path: Path
+) -> None:
+    workspace = Path(shutil.copytree(evaluated, tmp_path / "workspace", symlinks=True))
+    weights = workspace / "adapter/adapter_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    raw = {**chat_manifest, "spec": {**chat_manifest["spec"], "output": {"uri": f"file://{tmp_path}/out"}}}
+    end = stages.run_here(stages.orders(raw, Stage.PUBLISH, workspace), tmp_path / "publish")
+    assert end.code == 1
+    assert "another model than the one that was measured" in end.log
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_evaluation_without_baseline_gives_no_verdict(
     chat_manifest: dict[str, Any], trained: Path, tmp_path: Path, changed: Any
 ) -> None:

@@ -34,6 +34,8 @@ class Manners:
     """In how many further answers the connection ends in the middle of the body; -1: in all."""
     ranges: bool = True
     """Whether it goes on where it is asked to."""
+    asks_if_range: bool = True
+    """Whether it looks at If-Range, and does not go on in the middle of another version."""
     etags: bool = True
     """Whether files have ETags."""
     chunked: bool = False
@@ -153,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
         manners = self.server_of_test.manners
         start = 0
         ranged = self.headers.get("Range")
-        same = self.headers.get("If-Range") in (None, etag)
+        same = not manners.asks_if_range or self.headers.get("If-Range") in (None, etag)
         if ranged and manners.ranges and same:
             start = int(ranged.removeprefix("bytes=").rstrip("-"))
             if start >= len(data):

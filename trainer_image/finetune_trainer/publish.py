@@ -19,8 +19,10 @@ from finetune_api.contract.result import StageResult
 from finetune_api.contract.summary import OutputSummary
 from finetune_api.contract.trainer_config import TrainerConfig
 from finetune_api.contract.workspace import Workspace
+from finetune_api.errors import FinetuneError
 from finetune_trainer.digests import file_digest
 from finetune_trainer.evidence.card import model_card
+from finetune_trainer.evidence.provenance import tuned_digest
 from finetune_trainer.reporting import ProgressReporter
 from finetune_trainer.sources import Credentials, publish
 
@@ -36,12 +38,14 @@ def run(
 ) -> StageResult:
     """Assemble, check and upload.
 
-    Raises: UserError if the target cannot be written, Transient if its server fails, FinetuneError if what was merged does
-        not do what was measured.
+    Raises: UserError if the target cannot be written, Transient if its server fails, FinetuneError if this is not the model
+        that was measured, or what was merged does not do what was.
     """
     assert config.publish is not None
     orders = config.publish
     folder = workspace.publication
+    tuned = workspace.adapter if orders.tuned == "adapter" else workspace.merged
+    _check_measured(workspace, tuned)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     if orders.format == "merged" and orders.tuned == "adapter":
@@ -49,7 +53,7 @@ def run(
 
         merge_adapter(config, workspace, folder)
     else:
-        _copy(workspace.adapter if orders.tuned == "adapter" else workspace.merged, folder)
+        _copy(tuned, folder)
     reporter.report(percent=50)
     evaluation = _read(workspace.evaluation_report)
     card = model_card(
@@ -79,6 +83,18 @@ def run(
         report=str(workspace.html_report.relative_to(workspace.root)),
     )
     return StageResult(stage="publish", attempt=config.job.attempt, output=output)
+
+
+def _check_measured(workspace: Workspace, tuned: Path) -> None:
+    """Make sure that what is published is what was measured: a straggler of an older attempt may have written since."""
+    if not workspace.provenance.is_file():
+        return
+    known = _read(workspace.provenance)["tuned"]["digest"]
+    if tuned_digest(tuned) != known:
+        raise FinetuneError(
+            f"the workspace's directory {tuned.name} holds another model than the one that was measured ({known[:19]}…)",
+            hint="Start the job anew: nothing is published that was not measured.",
+        )
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -61,13 +61,15 @@ def test_the_next_attempt_goes_on_with_what_a_killed_one_left(hands: Hands, web:
     assert web.asked[-1].headers["range"] == f"bytes={len(ROWS) // 2}-"
 
 
-def test_two_versions_of_a_file_are_never_joined(hands: Hands, web: WebServer, rows: str) -> None:
+@pytest.mark.parametrize("asks_if_range", [True, False])
+def test_two_versions_of_a_file_are_never_joined(hands: Hands, web: WebServer, rows: str, asks_if_range: bool) -> None:
     web.manners.cuts = 1
+    web.manners.asks_if_range = asks_if_range
     with pytest.raises(Transient):
         hands.less_patient(attempts=1).files(rows)
     web.files["/export/rows.jsonl"] = ROWS.replace(b"prompt", b"PROMPT")
 
-    assert hands.files(rows)[0].path.read_bytes() == ROWS.replace(b"prompt", b"PROMPT")
+    assert hands.less_patient(attempts=2).files(rows)[0].path.read_bytes() == ROWS.replace(b"prompt", b"PROMPT")
 
 
 def test_without_etags_a_broken_download_begins_anew(hands: Hands, web: WebServer, rows: str) -> None:

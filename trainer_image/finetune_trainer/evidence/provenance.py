@@ -51,7 +51,6 @@ def provenance(config: TrainerConfig, workspace: Workspace) -> dict[str, Any]:
     spec: Mapping[str, Any] = config.evaluate.manifest.get("spec") or {}
     model, data = _read(workspace.data / "model.json"), _read(workspace.data_report)
     tuned = workspace.adapter if config.evaluate.tuned == "adapter" else workspace.merged
-    files = [str(path.relative_to(tuned)) for path in tuned.rglob("*") if path.is_file()] if tuned.is_dir() else []
     training = _read(workspace.training_report)
     return {
         "job": {"name": config.job.name, "namespace": config.job.namespace, "uid": config.job.uid},
@@ -65,7 +64,7 @@ def provenance(config: TrainerConfig, workspace: Workspace) -> dict[str, Any]:
         "datasets": _datasets(data, spec),
         "keyForgotten": bool((data.get("personal") or {}).get("keyForgotten")),
         "prepared": {"digest": (data.get("summary") or {}).get("digest")},
-        "tuned": {"format": config.evaluate.tuned, "digest": f"sha256:{tree_digest(tuned, files)}"},
+        "tuned": {"format": config.evaluate.tuned, "digest": tuned_digest(tuned)},
         "license": (spec.get("output") or {}).get("license"),
         "seeds": {
             "split": ((spec.get("preparation") or {}).get("split") or {}).get("seed"),
@@ -75,6 +74,12 @@ def provenance(config: TrainerConfig, workspace: Workspace) -> dict[str, Any]:
         "software": training.get("software") or software(),
         "manifest": config.evaluate.manifest,
     }
+
+
+def tuned_digest(folder: Path) -> str:
+    """What training left, by the names and contents of all its files."""
+    files = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    return f"sha256:{tree_digest(folder, files)}"
 
 
 def _datasets(data: Mapping[str, Any], spec: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -99,7 +99,7 @@ class Client:
             raise self.location.problem("is no valid address") from None
         except (OSError, http.client.HTTPException) as error:
             self._failed(error)
-        return self._body(response, offset)
+        return self._body(response, offset, version)
 
     def _status(self, status: int, headers: Headers, refusal: Refusal) -> Exception:
         if status == 416:
@@ -111,7 +111,7 @@ class Client:
     def _failed(self, error: Exception) -> NoReturn:
         raise failure(self.location, error) from None
 
-    def _body(self, response: http.client.HTTPResponse, offset: int) -> Body:
+    def _body(self, response: http.client.HTTPResponse, offset: int, version: str | None) -> Body:
         length = response.headers.get("Content-Length")
         if length is None and not response.chunked:
             response.close()
@@ -119,13 +119,13 @@ class Client:
                 "does not say how long it is, so that a broken connection would look like its end",
                 hint="Serve it with Content-Length or in chunks.",
             )
-        begins = 0
+        begins, etag = 0, response.headers.get("ETag")
         if response.status == http.HTTPStatus.PARTIAL_CONTENT:
             begins = _begin(response.headers.get("Content-Range", ""))
-            if begins != offset:
+            # A server, or a cache before it, that knows ranges need not know If-Range.
+            if begins != offset or (version is not None and etag not in (None, version)):
                 response.close()
                 raise Stale
-        etag = response.headers.get("ETag")
         return Body(
             read=lambda size: self._read(response, size),
             close=response.close,
