@@ -96,3 +96,23 @@ def lines(workspace: Path, key: str) -> list[float]:
 
 def validations(workspace: Path) -> list[float]:
     return lines(workspace, "validationLoss")
+
+
+def test_the_first_steps_are_the_same_whatever_the_states_are_spread_over(
+    chat_manifest: dict[str, Any], prepared: Path, tmp_path: Path, changed: Callable[..., dict[str, Any]]
+) -> None:
+    found = []
+    for stage in (0, 1):
+        workspace = Path(shutil.copytree(prepared, tmp_path / f"stage-{stage}", symlinks=True))
+        raw = changed(
+            chat_manifest,
+            deepspeed={"zeroStage": stage},
+            training={"precision": "bf16"},
+            resources={"nodes": 1},
+            method={"type": "full"},
+        )
+        config = stages.orders(raw, Stage.TRAIN, workspace, total_steps=3, warmup_steps=0, scheduler="constant")
+        end = stages.train_here(config, workspace / "train")
+        assert end.code == 0, end.log
+        found.append(list(stages.losses(workspace).values()))
+    assert found[0] == pytest.approx(found[1], rel=1e-3)

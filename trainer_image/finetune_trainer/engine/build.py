@@ -50,7 +50,7 @@ def build_engine(config: TrainerConfig, workspace: Workspace, ranks: Ranks, *, l
         log.info("DeepSpeed configuration: %s", json.dumps(settings))
     optimizer = torch.optim.AdamW(
         _parameter_groups(parameters, orders.weight_decay),
-        lr=orders.learning_rate,
+        lr=0.0,  # set anew for each step; what DeepSpeed does with it before the first must change nothing
         betas=_BETAS,
         fused=ranks.on_gpu and orders.offload == "none",
     )
@@ -58,6 +58,10 @@ def build_engine(config: TrainerConfig, workspace: Workspace, ranks: Ranks, *, l
     ranks.wait_for_all()
     engine, *_ = deepspeed.initialize(model=head, optimizer=optimizer, config=settings, dist_init_required=False)
     del kept
+    if orders.zero_stage == 0:
+        # In bf16 DeepSpeed makes a step without gradients to have all states: Adam would count it, and take the first real
+        # steps a quarter too short.
+        getattr(engine.optimizer, "optimizer", engine.optimizer).state.clear()
     engine.train()
     return engine, head
 
