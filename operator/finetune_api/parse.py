@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 import types
 import typing
@@ -20,6 +21,7 @@ from pydantic_core import ErrorDetails
 
 from finetune_api.errors import InvalidSpec, Problem
 from finetune_api.model import Model
+from finetune_api.nesting import MOST_LEVELS, too_deep
 
 if typing.TYPE_CHECKING:
     from finetune_api.v1alpha1.job import FineTuneJob
@@ -48,7 +50,7 @@ SYNONYMS = {
 }
 """Names from PEFT, TrainingArguments and hosted services, and what they are called here."""
 
-_NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", re.IGNORECASE)
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?", re.IGNORECASE)
 _TRUTH = re.compile(r"true|false|yes|no|on|off", re.IGNORECASE)
 
 
@@ -64,6 +66,8 @@ def parse_job(raw: Any) -> FineTuneJob:
 
     if not isinstance(raw, dict):
         raise InvalidSpec([Problem("", f"a manifest is a mapping, not {_kind(raw)}")])
+    if (deep := too_deep(raw)) is not None:
+        raise InvalidSpec([Problem(deep, f"is nested more than {MOST_LEVELS} levels deep")])
     raw = without_nulls(FineTuneJob, raw)
     problems = unknown_fields(FineTuneJob, raw, "")
     job: FineTuneJob | None = None
@@ -74,6 +78,8 @@ def parse_job(raw: Any) -> FineTuneJob:
         unknown = {problem.field for problem in problems}
         problems += [problem for problem in problems_of(error, raw, "") if problem.field not in unknown]
     problems += broken_rules(FineTuneJob, raw, "")
+    if isinstance(raw.get("metadata"), dict) and "name" not in raw["metadata"]:
+        problems = [p for p in problems if p.field != "metadata.name"] + [Problem("metadata.name", "is required")]
     if problems or job is None:
         raise InvalidSpec(sorted(problems, key=lambda problem: _order(problem.field, raw)))
     return job
@@ -280,8 +286,10 @@ def _order(field: str, raw: dict[str, Any]) -> tuple[int, ...]:
 
 
 def _quoted(value: Any, meant: re.Pattern[str]) -> str:
-    """What to do where quotes made a text of it."""
-    return "; remove the quotes" if isinstance(value, str) and meant.fullmatch(value) else ""
+    """What to do where quotes made a text of it; a number too large to be one is a text for kubectl too."""
+    if not isinstance(value, str) or not meant.fullmatch(value):
+        return ""
+    return "; remove the quotes" if meant is not _NUMBER or math.isfinite(float(value)) else "; no number is so large"
 
 
 def _bound(value: float) -> str:

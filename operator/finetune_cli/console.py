@@ -5,6 +5,7 @@ rich is imported when something is drawn, not before: `finetune validate` has ha
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 from finetune_api.contract.summary import EvaluationSummary
 from finetune_api.v1alpha1.evaluation import METRIC_TRAITS
 from finetune_api.v1alpha1.status import FineTuneJobStatus, Phase, Progress
+from finetune_cli.streams import knows_all_characters
 from finetune_operator.brain.plan import Plan
 from finetune_operator.brain.reports import duration
 from finetune_operator.brain.stages import STAGES, Stage
@@ -257,8 +259,14 @@ def plan_lines(plan: Plan) -> list[str]:
     )
     lines.append(f"Memory: {plan.memory_gib} of {plan.available_gib} GiB per process, ZeRO stage {plan.layout.zero_stage}")
     if plan.seconds is not None:
-        lines.append(f"Time: training takes about {duration(plan.seconds)}, validation and checkpoints not counted")
+        usual = "" if topology.device == "cuda" else " as fast as this machine was when prepare measured it"
+        lines.append(f"Time: steps take about {_about(plan.seconds)}{usual}; start, validation and checkpoints come on top")
     return lines
+
+
+def _about(seconds: float) -> str:
+    """Rounded up: 119 seconds are no minute to somebody who waits."""
+    return duration(math.ceil(seconds / 60) * 60 if seconds > 60 else seconds)
 
 
 def _number(value: float) -> str:
@@ -266,7 +274,7 @@ def _number(value: float) -> str:
 
 
 def as_json(value: Any) -> str:
-    """JSON as programs read it."""
+    """JSON as programs read it, whatever standard output's encoding."""
     import json
 
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return json.dumps(value, indent=2, ensure_ascii=not knows_all_characters())

@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 
 from finetune_api.errors import FinetuneError, InvalidSpec
+from finetune_cli import streams
 from finetune_cli.exit_codes import STOPPED
 from finetune_cli.where import only_clusters
 
@@ -28,17 +30,14 @@ Verbs = Any
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of `finetune`; returns the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    parser, _ = _parser(
-        "finetune", "Fine-tune language models from your own data, on this machine or in a cluster.", _called(given, _COMMANDS)
-    )
-    return _run(parser, given, plugin=False)
+    about = "Fine-tune language models from your own data, on this machine or in a cluster."
+    return _run(lambda: _parser("finetune", about, _called(given, _COMMANDS))[0], given, plugin=False)
 
 
 def kubectl_plugin(arguments: list[str] | None = None) -> int:
     """Entry point of `kubectl finetune`: kubectl runs the program kubectl-finetune with what stands behind the name."""
     given = sys.argv[1:] if arguments is None else arguments
-    parser, _ = plugin_parser(_called(given, IN_A_CLUSTER))
-    return _run(parser, given, plugin=True)
+    return _run(lambda: plugin_parser(_called(given, IN_A_CLUSTER))[0], given, plugin=True)
 
 
 def plugin_parser(commands: tuple[str, ...]) -> tuple[argparse.ArgumentParser, Verbs]:
@@ -73,12 +72,13 @@ def _parser(program: str, description: str, commands: tuple[str, ...]) -> tuple[
     return parser, verbs
 
 
-def _run(parser: argparse.ArgumentParser, given: list[str], *, plugin: bool) -> int:
-    parsed = parser.parse_args(given)
-    parsed.plugin = plugin
-    parsed.environment = dict(os.environ)
-    parsed.clock = lambda: datetime.now(UTC)
+def _run(made: Callable[[], argparse.ArgumentParser], given: list[str], *, plugin: bool) -> int:
+    streams.settle()
     try:
+        parsed = made().parse_args(given)  # in here, because importing a command takes long enough for a Ctrl-C
+        parsed.plugin = plugin
+        parsed.environment = dict(os.environ)
+        parsed.clock = lambda: datetime.now(UTC)
         code: int = parsed.run(parsed)
         sys.stdout.flush()  # a reader that is gone is noticed here, not after the end
     except InvalidSpec as error:
@@ -91,9 +91,14 @@ def _run(parser: argparse.ArgumentParser, given: list[str], *, plugin: bool) -> 
     except KeyboardInterrupt:
         return STOPPED
     except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.abandon_output()  # whoever read it has seen enough
         return 0
+    except OSError as error:
+        if not streams.full(error):
+            raise
+        streams.abandon_output()
+        sys.stderr.write(f"finetune: the answer could not be written: {error.strerror}\n")
+        return 2
     return code
 
 

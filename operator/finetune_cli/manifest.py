@@ -32,6 +32,9 @@ _WRITTEN_OUT = 1e21
 """Below this Go writes a float without an exponent, as JSON does in JavaScript."""
 _MOST_VALUES = 1_000_000
 """A few lines of aliases of aliases can stand for billions of values; kubectl refuses such a file too."""
+_MOST_BYTES = 16 * 2**20
+"""Ten times what an API server stores in one object. Somebody may name a file of data instead, or a device without end."""
+_LINE_END = re.compile("\r\n?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OBJECT_NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\Z")
 _PLAIN = "!plain"
@@ -191,29 +194,44 @@ def read_manifest(path: str) -> Manifest:
 
     Raises: UserError if the file cannot be read, is no YAML, or holds no or several FineTuneJobs.
     """
-    try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8") from None
+    name = "standard input" if path == "-" else path
+    text = _read(path, name)
     try:
         documents = read_yaml(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{path}{place}: {error.problem}") from None
+        raise UserError(f"{name}{place}: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{name}: {error}") from None
     except RecursionError:
-        raise UserError(f"{path} is nested too deeply") from None
+        raise UserError(f"{name} is nested too deeply") from None
     jobs = [d for d in documents if isinstance(d, dict) and d.get("kind") == meta.KIND]
     if not jobs and len(documents) == 1:
         jobs = documents  # let the validator say what is missing
     if len(jobs) != 1:
-        raise UserError(f"{path} holds {len(jobs)} FineTuneJobs; one is needed")
+        raise UserError(f"{name} holds {len(jobs)} FineTuneJobs; one is needed")
     folder = Path.cwd() if path == "-" else Path(path).resolve().parent
-    return Manifest(path, folder, jobs[0], _config_maps(documents, path))
+    return Manifest(name, folder, jobs[0], _config_maps(documents, name))
+
+
+def _read(path: str, name: str) -> str:
+    """The text of a file or of standard input: UTF-8 whatever the locale, as for kubectl."""
+    try:
+        if path == "-":
+            content = sys.stdin.buffer.read(_MOST_BYTES + 1)
+        else:
+            with Path(path).open("rb") as file:
+                content = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"{name}: {error.strerror}") from None
+    if len(content) > _MOST_BYTES:
+        raise UserError(f"{name} is larger than {_MOST_BYTES >> 20} MiB, which no manifest is")
+    try:
+        return _LINE_END.sub("\n", content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{name} is not UTF-8 (line {line})", hint="Save it as UTF-8.") from None
 
 
 def _config_maps(documents: list[Any], source: str) -> dict[str, dict[str, str]]:

@@ -89,6 +89,19 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
         {"method": {"lora": {"rank": "16"}}},
         'spec.method.lora.rank: must be a whole number from 1 to 1024, or auto, not "16"; rem',
     ),
+    (
+        {"training": {"learningRate": "1e309"}},
+        'spec.training.learningRate: must be a number, not "1e309"; no number is so large',
+    ),
+    ({"training": {"learningRate": "1.2.3"}}, 'spec.training.learningRate: must be a number, not "1.2.3"'),
+    (
+        {"preparation": {"anonymize": {"strategy": "mask", "patterns": [{"name": "kd", "pattern": "KD"}]}}},
+        "spec.preparation.anonymize.patterns[0].name: must be capitals, digits and _, beginning with a letter, as in",
+    ),
+    (
+        {"preparation": {"anonymize": {"strategy": "mask", "patterns": [{"name": "KD", "pattern": "(a+)+"}]}}},
+        "spec.preparation.anonymize.patterns[0].pattern: must be made of letters, digits, \\d, \\w, [A-Z], {n}, {n,m} and ?",
+    ),
     ({"resources": {"nodes": "2"}}, 'spec.resources.nodes: must be a whole number, not "2"; remove the quotes'),
     ({"resources": {"memory": "lots"}}, 'spec.resources.memory: must be a quantity such as 4, 500m or 16Gi, not "lots"'),
     ({"runPolicy": {"suspend": "yes"}}, 'spec.runPolicy.suspend: must be true or false, not "yes"; remove the quotes'),
@@ -128,6 +141,19 @@ def test_each_foreign_name_is_translated_to_a_field_that_exists_where_it_would_s
 )
 def test_what_is_no_manifest_at_all_is_told_too(manifest: Any, sentence: str) -> None:
     assert problems(manifest)[0] == sentence
+
+
+def test_what_no_reader_of_json_follows_is_told_with_its_place() -> None:
+    affinity: Any = "x"
+    for _ in range(2000):
+        affinity = [{"a": affinity}]
+    assert problems(a_manifest(scheduling={"affinity": affinity})) == [
+        "spec.scheduling.affinity: is nested more than 100 levels deep"
+    ]
+
+
+def test_a_name_that_is_missing_is_required_and_not_too_long() -> None:
+    assert problems(a_manifest() | {"metadata": {"generateName": "support-"}}) == ["metadata.name: is required"]
 
 
 def test_a_block_whose_lines_are_all_commented_out_counts_as_left_out_as_it_does_on_the_server() -> None:

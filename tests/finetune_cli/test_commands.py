@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -168,9 +168,34 @@ def test_a_changed_manifest_is_planned_with_the_data_that_was_counted_before(des
 
 def test_a_plan_for_programs_is_json(desk: Desk) -> None:
     made = desk.finetune("plan", desk.manifest(), "--prepare", "--output", "json").json
-    assert made["schedule"]["total_steps"] == 75
-    assert made["topology"]["world_size"] == 1
+    assert made["schedule"]["totalSteps"] == 75
+    assert made["topology"]["worldSize"] == 1
+    assert made["availableGiB"] > made["memoryGiB"] > 0
+    assert not [key for key in keys_of(made) if "_" in key], "camelCase, as all JSON of the product"
     assert {"field": "output.format", "value": "adapter", "reason": "method.type is lora"} in made["choices"]
+
+
+def keys_of(value: Any) -> list[str]:
+    """The names in a JSON value, at every depth."""
+    if isinstance(value, list):
+        return [key for item in value for key in keys_of(item)]
+    return [*value, *(key for inner in value.values() for key in keys_of(inner))] if isinstance(value, dict) else []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--claim", "a"), "finetune: --claim a: NAME=DIR is needed\n"),
+        (("--config-map", "a=absent"), "finetune: --config-map a=absent: there is no directory absent\n"),
+        (
+            ("--workspace", "support.yaml"),
+            "finetune: the workspace support.yaml is no directory. Name another with --workspace.\n",
+        ),
+    ],
+)
+def test_a_plan_refuses_what_a_run_would_refuse(desk: Desk, arguments: tuple[str, str], sentence: str) -> None:
+    ran = desk.finetune("plan", desk.manifest(), *arguments)
+    assert (ran.code, ran.out, ran.err) == (2, "", sentence)
 
 
 def test_a_plan_whose_preparation_fails_says_why(desk: Desk) -> None:

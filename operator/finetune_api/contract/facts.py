@@ -101,6 +101,6 @@ class MachineFacts(Model):
     """The machine that prepared, in numbers that tell how fast it could train."""
 
     gflops_bf16: float
-    """Billion multiply-adds times two per second and core, bf16 matrix product."""
+    """Billion multiply-adds times two per second and core while all cores work, bf16 matrix product."""
     gflops_fp32: float
     """The same in fp32."""

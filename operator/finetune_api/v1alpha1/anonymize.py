@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from finetune_api.model import Model, Rule, SecretName, Text, uri
+from finetune_api.model import Matching, Model, Rule, SecretName, Text, uri
 
 Entity = Literal[
     "EMAIL",
@@ -32,15 +32,20 @@ ENTITIES: tuple[str, ...] = get_args(Entity)
 
 _SIMPLE = r"^((\\[dw.-]|\[[A-Za-z0-9_-]+\]|[A-Za-z0-9 _/:#-])(\{[0-9]{1,2}(,[0-9]{1,2})?\}|\?)?)+$"
 """Patterns that are looked for in linear time: no groups, no repetition without a bound."""
+_SAYS = r"made of letters, digits, \d, \w, [A-Z], {n}, {n,m} and ?, as in KD-\d{6,8}, without groups, * and +"
 _FEW_CHOICES = "^([^?,]*[?,]){0,4}[^?,]*$"
 
 
 class DeclaredPattern(Model):
     """Numbers of your own that lead to a person: customer, ticket, contract, personnel."""
 
-    name: Annotated[str, Field(min_length=1, max_length=40, pattern="^[A-Z][A-Z0-9_]*$")]
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=40),
+        Matching("^[A-Z][A-Z0-9_]*$", "capitals, digits and _, beginning with a letter, as in CUSTOMER_NUMBER"),
+    ]
     """Kind under which they are counted, in capitals, as in CUSTOMER_NUMBER."""
-    pattern: Annotated[str, Field(min_length=1, max_length=200, pattern=_SIMPLE)]
+    pattern: Annotated[str, Field(min_length=1, max_length=200), Matching(_SIMPLE, _SAYS)]
     """What they look like: letters and digits as they are, \\d for a digit, \\w for a letter or digit, [A-Z] for one of
     several, and {n}, {n,m} or ? for how many, as in KD-\\d{6,8}. No groups, * or +, and at most four of ? and {n,m}: so no
     text can make it slow."""

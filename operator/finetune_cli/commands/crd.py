@@ -36,5 +36,7 @@ def as_yaml(definition: dict[str, Any]) -> str:
     """The definition as YAML, in the order in which it was built, long texts folded."""
     import yaml
 
+    from finetune_cli.streams import knows_all_characters
+
     head = "# Generated from the models by `make crds`. Do not edit.\n"
-    return head + str(yaml.safe_dump(definition, sort_keys=False, allow_unicode=True, width=118))
+    return head + str(yaml.safe_dump(definition, sort_keys=False, allow_unicode=knows_all_characters(), width=118))

@@ -7,9 +7,11 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from finetune_api.parse import parse_job
 from finetune_api.v1alpha1.status import Phase
-from finetune_cli.commands.selection import add_volumes, add_workspace, workspace_of
+from finetune_cli.commands.selection import add_volumes, add_workspace, check_volumes, workspace_of
 from finetune_cli.console import as_json, print_plan
 from finetune_cli.exit_codes import STOPPED
 from finetune_cli.machine import this_machine
@@ -35,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the plan for this machine; with what prepare found, if it has run in the workspace."""
     manifest = read_manifest(arguments.manifest)
     job = localized(parse_job(manifest.raw), manifest)
+    check_volumes(arguments)
     if arguments.prepare:
         from finetune_cli.commands.run import carry_out
 
@@ -58,6 +61,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _plain(made: Plan) -> dict[str, Any]:
+    """The plan in camelCase, as all JSON of ours."""
     value = asdict(made)
     value["topology"]["world_size"] = made.topology.world_size
-    return value
+    shown: dict[str, Any] = _camel(value)
+    return shown
+
+
+def _camel(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {to_camel(name.replace("_gib", "_gi_b")): _camel(inner) for name, inner in value.items()}
+    return [_camel(item) for item in value] if isinstance(value, list | tuple) else value

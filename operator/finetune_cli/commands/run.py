@@ -130,7 +130,7 @@ def require_trainer(*needed: str) -> None:
     missing = [name for name in needed or ("finetune_trainer", "torch", "deepspeed") if find_spec(name) is None]
     if missing:
         raise UserError(
-            f"running a job here needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",
+            f"this needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",
             hint="Install the trainer: pip install 'finetune-operator[trainer]'.",
         )
 

@@ -30,8 +30,13 @@ def add_volumes(parser: argparse.ArgumentParser) -> None:
 
 
 def workspace_of(arguments: argparse.Namespace, name: str) -> Path:
-    """The workspace that was named, or the usual one of a job."""
+    """The workspace that was named, or the usual one of a job.
+
+    Raises: UserError if that is a file.
+    """
     chosen: Path = arguments.workspace or DEFAULT_ROOT / name
+    if chosen.exists() and not chosen.is_dir():
+        raise UserError(f"the workspace {chosen} is no directory", hint="Name another with --workspace.")
     return chosen.resolve()
 
 
@@ -49,6 +54,15 @@ def mounts_of(arguments: argparse.Namespace, manifest: Manifest, workspace: Path
                 (folder / Path(key).name).write_text(text, encoding="utf-8")
             maps[name] = str(folder)
     return Mounts(claims=_pairs(arguments.claim, "--claim"), config_maps=maps)
+
+
+def check_volumes(arguments: argparse.Namespace) -> None:
+    """Refuse arguments that name no directory, also where nothing is read from one yet.
+
+    Raises: UserError if an argument is no NAME=DIR, or the directory is not there.
+    """
+    _pairs(arguments.claim, "--claim")
+    _pairs(arguments.config_map, "--config-map")
 
 
 def local_path(uri: str, mounts: Mounts) -> Path | None:

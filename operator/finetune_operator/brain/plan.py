@@ -24,7 +24,8 @@ from finetune_operator.brain.schedule import Schedule, choose_schedule
 
 DEFAULT_HELD_OUT = 0.1
 _GPU_EFFICIENCY = 0.4
-_CPU_EFFICIENCY = 0.6
+_CPU_EFFICIENCY = 0.55
+"""Of the rate of matrix products; 50 to 62 % were measured (docs/benchmarks.md)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -70,7 +71,13 @@ def test_activations_are_counted_as_published_for_llama_3_8b() -> None:
 
 
 def test_the_rate_of_the_machine_is_measured() -> None:
-    assert machine_facts().gflops_fp32 > 1
+    assert machine_facts(1).gflops_fp32 > 1
+
+
+def test_the_rate_of_a_core_is_that_of_one_among_others_at_work() -> None:
+    many = 10 * (os.cpu_count() or 1)  # each gets a tenth of a processor
+    among_others, alone = (machine_facts(cores, size=256, rows=256).gflops_fp32 for cores in (many, 1))
+    assert among_others < alone
 
 
 def write_gguf(model_folder: Path, path: Path) -> None:

@@ -23,6 +23,7 @@ from finetune_api.errors import UserError
 from finetune_trainer.data.ingest import Ingest
 from finetune_trainer.data.reference import referred
 from finetune_trainer.data.weighting.relevance import WhatMatters, described
+from finetune_trainer.data.workers import cores
 from finetune_trainer.environment import sparing_what_is_loaded
 from finetune_trainer.evidence.data_page import write_data_page
 from finetune_trainer.prepare.models import bring_model, place_detector
@@ -70,7 +71,7 @@ def run(
         attempt=config.job.attempt,
         model=facts[0],
         data=facts[1],
-        machine=_machine_facts() if facts[0] is not None else None,
+        machine=_machine_facts(environment) if facts[0] is not None else None,
         prepared=summary,
     )
 
@@ -116,7 +117,7 @@ def _what_matters(config: TrainerConfig, ingest: Ingest, downloads: Path, enviro
     return referred(reference, _fetch(reference, config, downloads, environment), ingest)
 
 
-def _machine_facts() -> MachineFacts:
+def _machine_facts(environment: Mapping[str, str]) -> MachineFacts:
     from finetune_trainer.model.facts import machine_facts
 
-    return machine_facts()
+    return machine_facts(cores(environment))
