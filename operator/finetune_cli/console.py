@@ -259,7 +259,7 @@ def plan_lines(plan: Plan) -> list[str]:
     )
     lines.append(f"Memory: {plan.memory_gib} of {plan.available_gib} GiB per process, ZeRO stage {plan.layout.zero_stage}")
     if plan.seconds is not None:
-        usual = "" if topology.device == "cuda" else " as fast as this machine was when prepare measured it"
+        usual = "" if topology.device == "cuda" else " at the speed that prepare measured"
         lines.append(f"Time: steps take about {_about(plan.seconds)}{usual}; start, validation and checkpoints come on top")
     return lines
 

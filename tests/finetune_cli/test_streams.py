@@ -53,6 +53,16 @@ def test_an_encoding_without_umlauts_loses_nothing_that_a_program_reads(desk: De
     assert (yaml.safe_load(as_yaml.out), json.loads(as_json.out)) == (whole, whole)
 
 
+def test_a_report_for_programs_is_json_in_any_encoding(desk: Desk) -> None:
+    desk.finetune("run", desk.manifest())
+    evaluation = {"samples": [{"prompt": "K\u00fcndigung?"}]}
+    place = desk.workspace / "reports" / "evaluation.json"
+    place.parent.mkdir()
+    place.write_text(json.dumps(evaluation, ensure_ascii=False), encoding="utf-8")
+    ran = desk.ended(desk.start("report", "support", "--output", "json", env=ASCII))
+    assert (ran.code, ran.json) == (0, evaluation)
+
+
 def test_an_encoding_without_umlauts_keeps_no_sentence_back(desk: Desk) -> None:
     os.rename(desk.manifest(), desk.folder / "k\u00fcche.yaml")  # noqa: PTH104
     ran = desk.ended(desk.start("validate", "k\u00fcche.yaml", env=ASCII))

@@ -260,7 +260,7 @@ class _Evaluation:
         return value
 
     def _samples(self, one: _TestSet) -> list[dict[str, Any]]:
-        """Answers of base and tuned model side by side; in classification the examples they disagree about come first."""
+        """Answers of base and tuned model side by side; in classification what the tuned one got wrong comes first."""
         if self.classification:
             return self._classified_samples(one)
         decoded = [self.tokenizer.decode(asked.prompt, skip_special_tokens=True) for asked in one.asked]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from finetune_api.errors import UserError
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_cli.commands.selection import DEFAULT_ROOT, add_workspace, results_of
-from finetune_cli.console import print_result
+from finetune_cli.console import as_json, print_result
 from finetune_cli.reports import EVALUATION, read_folder, write
+from finetune_cli.streams import knows_all_characters
 from finetune_cli.where import ELSEWHERE, add_cluster, means_cluster
 from finetune_cli.workspace import load_status
 
@@ -87,7 +89,8 @@ def _answer(arguments: argparse.Namespace, job: FineTuneJob, reports: Mapping[st
     if arguments.output == "json":
         if EVALUATION not in reports:
             raise _not_evaluated(job)
-        sys.stdout.write(reports[EVALUATION].decode("utf-8").rstrip("\n") + "\n")
+        text = reports[EVALUATION].decode("utf-8").rstrip("\n")
+        sys.stdout.write((text if knows_all_characters() else as_json(json.loads(text))) + "\n")
         return 0
     if not reports:
         raise UserError(f"{job.name} has written no report yet (phase {job.status.phase or 'unknown'})")
