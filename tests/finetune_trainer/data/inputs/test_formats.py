@@ -113,7 +113,7 @@ def test_a_row_that_does_not_fit_is_dropped_with_a_reason_or_must_be_mended(
     assert caught.value.drop is drop
 
 
-@pytest.mark.parametrize("weight", [-1, "much", True, float("inf"), float("nan")])
+@pytest.mark.parametrize("weight", [-1, "much", True, float("inf"), float("nan"), pytest.param(10**400, id="too large")])
 def test_a_weight_must_be_a_finite_number_from_0(weight: Any) -> None:
     with pytest.raises(UnusableRow, match="is no weight"):
         understood({"prompt": "Hi", "completion": "x", "w": weight}, weight="w")

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,46 @@ def test_every_kind_of_column_comes_out_as_it_went_in(tmp_path: Path, how: dict[
         found = list(read_rows(DataFile(path, path.name), after=after))
         assert [row.value for row in found if isinstance(row, Row)] == expected[after:]
         assert [row.line for row in found] == list(range(after + 1, 1_501))
+
+
+def texts_of(*texts: bytes) -> pa.Array:
+    """A column of texts whose bytes nobody checks."""
+    ends = [0]
+    for text in texts:
+        ends.append(ends[-1] + len(text))
+    borders = b"".join(end.to_bytes(4, "little") for end in ends)
+    return pa.Array.from_buffers(pa.string(), len(texts), [None, pa.py_buffer(borders), pa.py_buffer(b"".join(texts))])
+
+
+def test_a_cell_that_is_no_text_or_no_time_costs_its_own_row_which_is_named(tmp_path: Path) -> None:
+    days = pa.array([0, 2**30, 1, 2, 3], pa.date32())
+    inside = pa.ListArray.from_arrays(pa.array(range(6), pa.int32()), texts_of(b"a", b"b", b"c", b"Sch\xfcb", b"e"))
+    texts = texts_of(b"a", b"b", b"Sch\xfcb", b"d", "ü".encode())
+    pq.write_table(pa.table({"text": texts, "day": days, "inside": inside}), tmp_path / "x.parquet")
+
+    found = list(read_rows(DataFile(tmp_path / "x.parquet", "x.parquet")))
+
+    assert [(row.line, row.value["text"]) for row in found if isinstance(row, Row)] == [(1, "a"), (5, "ü")]
+    assert [row for row in found if isinstance(row, BrokenRow)] == [
+        BrokenRow(2, "has a time or a number that is beyond what can be read"),
+        BrokenRow(3, "has a text that is no UTF-8"),
+        BrokenRow(4, "has a text that is no UTF-8"),
+    ]
+
+
+def test_times_of_nanoseconds_are_read_to_the_microsecond(tmp_path: Path) -> None:
+    units = (pa.timestamp("ns", "Europe/Berlin"), pa.timestamp("ns"), pa.time64("ns"), pa.duration("ns"))
+    columns = {str(unit): pa.array([1_234_567_890], unit) for unit in units}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+
+    (found,) = read_rows(DataFile(tmp_path / "x.parquet", "x.parquet"))
+
+    assert isinstance(found, Row)
+    second = timedelta(seconds=1, microseconds=234_567)
+    began = datetime(1970, 1, 1)  # noqa: DTZ001 - as the column without a zone
+    assert list(found.value.values()) == [
+        began.replace(tzinfo=UTC) + second,
+        began + second,
+        (began + second).time(),
+        second,
+    ]

@@ -131,7 +131,7 @@ def _weight(row: Mapping[str, Any], name: str | None) -> float:
         return 1.0
     try:
         weight = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         weight = -1.0
     if not 0 <= weight < float("inf") or isinstance(value, bool):
         raise UnusableRow(

@@ -39,6 +39,8 @@ _LEVEL_BYTES = 4
 """Of each value inside a list, while it is read."""
 _MOST_IN_LISTS = 1 << 25
 """Values of a row group that lie in lists: a single row may hold all of them."""
+_NO_TEXT = "has a text that is no UTF-8"
+_NO_VALUE = "has a time or a number that is beyond what can be read"
 _IN_LISTS = f"a row group has more than {_MOST_IN_LISTS:,} values in lists; write it with fewer rows in each row group"
 
 Sizes = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -76,7 +78,7 @@ def parquet_rows(path: Path, after: int) -> Iterator[Row | BrokenRow]:
                 if number <= after:
                     continue
                 if isinstance(value, str):
-                    yield BrokenRow(number, value, drop=True)
+                    yield BrokenRow(number, value, drop=value in (TOO_LONG, TOO_MANY))
                 else:
                     yield Row(number, {key: item for key, item in value.items() if item is not None})
     except (pyarrow.ArrowException, OSError) as error:
@@ -128,8 +130,43 @@ def _values(batch: Any) -> Iterator[tuple[dict[str, Any] | str, int]]:
         most = begin + int(until[0]) if len(until) else batch.num_rows
         fits = int(np.searchsorted(np.cumsum(takes[begin:most]), 4 * MAX_ROW_BYTES, side="right"))
         end = begin + max(1, fits)
-        yield from zip(batch.slice(begin, end - begin).to_pylist(), takes[begin:end].tolist(), strict=True)
+        yield from zip(_objects(batch.slice(begin, end - begin)), takes[begin:end].tolist(), strict=True)
         begin = end
+
+
+def _objects(batch: Any) -> list[dict[str, Any] | str]:
+    """The rows of a batch as objects; in place of one that cannot be made into them, why. A writer checks neither its texts nor
+    its times, and one bad cell must cost its own row."""
+    import pyarrow
+
+    try:
+        found: list[dict[str, Any] | str] = _in_microseconds(batch).to_pylist()
+        return found
+    except pyarrow.ArrowException:  # a zone that is none: not the row's fault
+        raise
+    except (ValueError, OverflowError) as error:
+        if batch.num_rows == 1:
+            return [_NO_TEXT if isinstance(error, UnicodeError) else _NO_VALUE]
+    return [one for number in range(batch.num_rows) for one in _objects(batch.slice(number, 1))]
+
+
+def _in_microseconds(batch: Any) -> Any:
+    """Times of finer units cut to microseconds, since Python's own know nothing finer."""
+    import pyarrow
+
+    columns = list(batch.columns)
+    for number, column in enumerate(columns):
+        kind = column.type
+        if getattr(kind, "unit", None) == "ns":
+            coarser = (
+                pyarrow.timestamp("us", kind.tz)
+                if pyarrow.types.is_timestamp(kind)
+                else pyarrow.time64("us")
+                if pyarrow.types.is_time(kind)
+                else pyarrow.duration("us")
+            )
+            columns[number] = column.cast(coarser, safe=False)
+    return pyarrow.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _sizes(array: Any) -> Sizes:
