@@ -77,8 +77,28 @@ def test_a_model_without_template_is_refused(tokenizer: Any) -> None:
 
 
 def test_a_broken_template_is_refused_once_and_not_for_every_row(tokenizer: Any) -> None:
-    with pytest.raises(UserError, match="refuses it"):
-        template(tokenizer, "{% for message in messages %}{{ raise_exception('no') }}{% endfor %}")
+    for source, said in (("{{ raise_exception('no') }}", "no"), ("{{ mesage.role }}", "'mesage' is undefined")):
+        with pytest.raises(UserError, match=f"refuses it: {said}"):
+            template(tokenizer, f"{{% for message in messages %}}{source}{{% endfor %}}")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        ("'We do not answer this'", "the chat template refuses it: We do not answer this"),
+        ("'We do not answer: ' + messages[0]['content']", "the chat template refuses it: We do not answer: "),
+        ("messages[0]['content']", "the chat template refuses it: TemplateError"),
+        ("''", "the chat template refuses it: TemplateError"),
+    ],
+)
+def test_a_refusal_is_told_in_the_templates_own_words_and_never_in_those_of_a_message(
+    tokenizer: Any, refusal: str, told: str
+) -> None:
+    source = f"{{% if 'Anna' in messages[0]['content'] %}}{{{{ raise_exception({refusal}) }}}}{{% endif %}}{CHATML}"
+    with pytest.raises(UnusableRow) as caught:
+        template(tokenizer, source).documents(conversation("Anna Schmidt lives at Lindenstr. 5", "Hello"))
+    assert caught.value.reason == told
+    assert caught.value.drop
 
 
 def test_a_text_that_holds_a_control_token_is_not_trained_on(tokenizer: Any) -> None:

@@ -36,6 +36,8 @@ _Layout = tuple[tuple[Outline, int | None], ...]
 """Pieces of a document as outlines, and the message of those that are answers."""
 
 _MOST_LAYOUTS = 1024
+_LEAST_OF_ITS_OWN = 8
+"""Characters: fewer than these may stand in a template by chance."""
 
 
 class ChatTemplate:
@@ -168,16 +170,25 @@ class ChatTemplate:
         try:
             text = self._write(conversation, generation)
         except Exception as error:  # jinja2 raises what the template's author chose to raise
-            raise UnusableRow(f"the chat template refuses it: {str(error).splitlines()[0][:100]}", drop=True) from None
+            raise UnusableRow(f"the chat template refuses it: {self._own_words(error)}", drop=True) from error
         return str(text)
+
+    def _own_words(self, error: Exception) -> str:
+        """What of an error stands in the template itself, or else of which kind it is: an author may go on with what a message
+        says, and errors of Python quote values."""
+        said = _first_line(error)
+        while len(said) >= _LEAST_OF_ITS_OWN and said not in self.source:
+            said = said[:-1]
+        return said if len(said) >= _LEAST_OF_ITS_OWN else type(error).__name__
 
     def _check(self) -> None:
         """Fail on a template that cannot work at all, before a million rows fail one by one."""
         probe = (Message("user", "Question"), Message("assistant", "Answer"))
         try:
             self._one_answer(probe)
-        except UnusableRow as refused:
-            raise UserError(refused.reason, field=TEMPLATE_FIELD, hint="Check the Jinja source.") from None
+        except UnusableRow as refused:  # nobody's texts: all that it says may be shown
+            reason = f"the chat template refuses it: {_first_line(refused.__cause__)}" if refused.__cause__ else refused.reason
+            raise UserError(reason, field=TEMPLATE_FIELD, hint="Check the Jinja source.") from None
 
 
 _Writer = Callable[[list[dict[str, str]], bool], str]
@@ -218,6 +229,10 @@ def _alike(one: _Writer, other: _Writer) -> bool:
         return all(one(p, g) == other(p, g) for p, g in ((probe, False), (probe[:3], True), (probe[:1], True)))
     except Exception:  # what it refuses, it refuses with its own words where it is used
         return False
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:100]
 
 
 def _stop_texts(tokenizer: Any, stop_ids: Sequence[int]) -> list[str]:
