@@ -12,6 +12,7 @@ from finetune_api.v1alpha1.data import FieldMapping
 from finetune_trainer.data.inputs.detect import detect
 from finetune_trainer.data.inputs.formats import UnusableRow, to_example
 from finetune_trainer.data.inputs.read import BrokenRow, Row, read_rows
+from finetune_trainer.data.inputs.tickets import ticket_turns
 from finetune_trainer.sources import DataFile
 
 ZENDESK = {
@@ -100,6 +101,22 @@ def test_an_export_is_recognised_and_becomes_customer_and_agent_without_private_
         ("user", "Es geht nicht."),
         ("assistant", "Bitte neu starten."),
     ]
+
+
+@pytest.mark.parametrize("row", [ZENDESK, FRESHDESK, JIRA, ZNUNY], ids=["Zendesk", "Freshdesk", "Jira", "Znuny"])
+@pytest.mark.parametrize(
+    ("yes", "no"), [(1, 0), ("1", "0"), ("true", "false"), ("True", "False")], ids=["numbers", "digits", "words", "names"]
+)
+def test_a_private_note_stays_out_also_where_a_database_has_written_its_mark(row: dict[str, Any], yes: Any, no: Any) -> None:
+    def written(value: Any, name: str = "") -> Any:
+        if isinstance(value, dict):
+            return {key: written(one, key) for key, one in value.items()}
+        if isinstance(value, list):
+            return [written(one) for one in value]
+        is_mark = isinstance(value, bool) or name == "IsVisibleForCustomer"
+        return (yes if value else no) if is_mark else value
+
+    assert [text for _, text in ticket_turns(written(row))] == ["Es geht nicht.", "Bitte neu starten."]
 
 
 def test_a_ticket_without_an_answer_is_left_out() -> None:

@@ -101,15 +101,15 @@ def _zendesk(row: Mapping[str, Any]) -> list[Turn]:
     return [
         (_role(item.get("author_id") == row["requester_id"]), _text(item, "plain_body", "body"))
         for item in comments
-        if item.get("public") is not False
+        if not _denied(item.get("public"))
     ]
 
 
 def _freshdesk(row: Mapping[str, Any]) -> list[Turn]:
     said = [("user", _text(row, "description_text", "description"))]
     for item in _in_order(row["conversations"], "created_at"):
-        if item.get("private") is not True:
-            said.append((_role(item.get("incoming") is True), _text(item, "body_text", "body")))
+        if item.get("private") is None or _denied(item.get("private")):
+            said.append((_role(item.get("incoming") is not None and not _denied(item["incoming"])), _text(item, "body_text", "body")))
     return said
 
 
@@ -117,7 +117,7 @@ def _jira(fields: Mapping[str, Any]) -> list[Turn]:
     reporter = _person(fields.get("reporter"))
     said = [("user", _text(fields, "description"))]
     for item in _in_order(fields["comment"].get("comments"), "created"):
-        if item.get("jsdPublic") is not False and not item.get("visibility"):
+        if not _denied(item.get("jsdPublic")) and not item.get("visibility"):
             own = reporter is not None and _person(item.get("author")) == reporter
             said.append((_role(own), _text(item, "body")))
     return said
@@ -126,7 +126,7 @@ def _jira(fields: Mapping[str, Any]) -> list[Turn]:
 def _znuny(row: Mapping[str, Any]) -> list[Turn]:
     said = []
     for item in _in_order(row.get("Article", row.get("Articles")), "CreateTime"):
-        hidden = str(item.get("IsVisibleForCustomer", 1)) == "0" or "internal" in str(item.get("ArticleType", ""))
+        hidden = _denied(item.get("IsVisibleForCustomer")) or "internal" in str(item.get("ArticleType", ""))
         if not hidden and item["SenderType"] in ("customer", "agent"):
             said.append((_role(item["SenderType"] == "customer"), _text(item, "Body")))
     return said
@@ -167,6 +167,11 @@ def _jira_table(row: Mapping[str, Any]) -> list[Turn]:
         if isinstance(cell, str) and (comment := _JIRA_COMMENT.fullmatch(cell)):
             said.append((_role(comment[2].strip() in reporter), comment[3].strip()))
     return said
+
+
+def _denied(mark: Any) -> bool:
+    """Whether a mark says no: on its way through a database or a table, false becomes 0, "0" or "False"."""
+    return mark is not None and str(mark).strip().lower() in ("false", "0", "0.0", "no", "")
 
 
 def _role(is_customer: bool) -> str:
