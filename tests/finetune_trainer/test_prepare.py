@@ -13,6 +13,7 @@ import pytest
 
 import stages
 from finetune_api.contract.result import StageError
+from finetune_trainer.data.selection.split import group_number
 from finetune_trainer.data.store import open_documents
 from rows import chats, write_jsonl
 
@@ -77,6 +78,26 @@ def test_groups_stay_together_and_weights_reach_the_examples(prepared: Path) -> 
     assert not groups["validation"] & groups["test"]
     assert set(splits["train"].examples["weight"].tolist()) == {0.5, 1.0, 2.0}
     assert sum(map(len, splits.values())) == 120
+
+
+def test_of_anonymous_data_no_number_of_a_group_leads_to_a_customer(job: Any, tmp_path: Path) -> None:
+    customers = {row["customer"] for row in GOOD}
+    splits = {"validation": 0.2, "test": 0.2, "groupBy": "customer", "seed": 5}
+    kept = []
+    for name, anonymize in (("as it is", {}), ("anonymous", {"anonymize": {"strategy": "surrogate", "maxResidualRate": 1}})):
+        raw = job(GOOD, preparation={"split": splits, "deduplicate": "none", **anonymize})
+        end = stages.prepare(raw, tmp_path / name, ANONYMIZE_KEY="a key of sixteen characters")
+        assert end.code == 0, end.log
+        data = {split: open_documents(tmp_path / name / "data" / split).examples for split in ("train", "validation", "test")}
+        kept.append({split: list(zip(one["line"], one["group"], strict=True)) for split, one in data.items()})
+    plain, anonymous = kept
+    guessed = {group_number(customer, seed=5) for customer in customers}
+    assert {group for pairs in plain.values() for _, group in pairs} == guessed
+    assert not {group for pairs in anonymous.values() for _, group in pairs} & guessed
+    # The same rows are held out, and the same ones belong together.
+    assert all([line for line, _ in plain[split]] == [line for line, _ in anonymous[split]] for split in plain)
+    both = {(one, two) for split in plain for (_, one), (_, two) in zip(plain[split], anonymous[split], strict=True)}
+    assert len(both) == len(customers)
 
 
 def test_the_data_report_accounts_for_every_row(job: Any, tmp_path: Path) -> None:

@@ -88,6 +88,14 @@ def made(
     return [told(batch) for batch in batches(dataset, 3, files, SHAPE, begin=begin, ends=ends)]
 
 
+def test_what_is_logged_of_a_batch_holds_no_row(files: dict[str, DataFile]) -> None:
+    """A worker of Dask logs the arguments of what failed there."""
+    dataset = DatasetInput(name="all", field="spec.datasets[0]", uri="file:///all")
+    first = next(iter(batches(dataset, 0, [files["table.csv"]], SHAPE)))
+    assert "and more" in str(first.rows[0])
+    assert "and more" not in repr(first)
+
+
 def test_a_dataset_goes_on_at_the_end_of_any_batch(files: dict[str, DataFile], tmp_path: Path) -> None:
     exact = a_file(tmp_path / "exact", "array.json", rows=512)  # as many as go into a batch
     empty = tmp_path / "empty"

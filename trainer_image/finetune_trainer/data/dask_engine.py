@@ -17,7 +17,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -51,9 +51,9 @@ class Kit:
     """Digest of the program that made it (marks.py)."""
     config: str
     """Orders of the stage, as JSON."""
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes] = field(repr=False)
     """Of the model, without its weights."""
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     """Key of the anonymisation, and credentials of its services."""
     detectors: tuple[Placed, ...]
     name: str

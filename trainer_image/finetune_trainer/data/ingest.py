@@ -32,6 +32,7 @@ from finetune_trainer.data.dask_engine import DaskWorkers
 from finetune_trainer.data.inputs.detect import shape_of
 from finetune_trainer.data.inputs.formats import Shape
 from finetune_trainer.data.inputs.read import join_mail
+from finetune_trainer.data.inputs.shown import value_shown
 from finetune_trainer.data.marks import mark
 from finetune_trainer.data.plain import from_plain, to_plain
 from finetune_trainer.data.problems import Problems
@@ -152,6 +153,11 @@ class Ingest:
         return self.done.counts.personal
 
     @property
+    def key(self) -> bytes | None:
+        """Of the anonymisation; None where it was not asked for."""
+        return self._secrets[KEY_VARIABLE].encode() if KEY_VARIABLE in self._secrets else None
+
+    @property
     def key_is_given(self) -> bool:
         """Whether the key of the anonymisation comes from outside, so that another run can have it again."""
         return KEY_VARIABLE in self._environment
@@ -245,8 +251,9 @@ class Ingest:
             self.personal.raise_if_more_is_left_than(self.settings.anonymize.max_residual_rate)
         for label, roles in self.done.label_roles.items():
             if "train" not in roles:
+                where = f"stands in the data of role {', '.join(sorted(roles))}, but in no training row"
                 raise DataError(
-                    f'the label "{label}" stands in the data of role {", ".join(sorted(roles))}, but in no training row',
+                    f"the label {value_shown(label)} {where}",
                     field="spec.datasets",
                     hint="Is it misspelt, or are training rows for it missing?",
                 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from finetune_trainer.data.anonymize.glance import Glance, Glimpsed
 from finetune_trainer.data.correction.clean import Cleaner
 from finetune_trainer.data.correction.combining import OVERLOADED, has_overloaded_letter
 from finetune_trainer.data.counts import Counts
-from finetune_trainer.data.inputs.formats import Example, Shape, UnusableRow, lookup, to_example
+from finetune_trainer.data.inputs.formats import Example, Shape, UnusableRow, group_of, to_example
 from finetune_trainer.data.inputs.read import BrokenRow, Row
 from finetune_trainer.data.inputs.tickets import answers_without_mark
 from finetune_trainer.data.problems import Problems
@@ -54,7 +54,8 @@ class Batch:
     file: str
     file_number: int
     shape: Shape
-    rows: list[Row | BrokenRow]
+    rows: list[Row | BrokenRow] = field(repr=False)
+    """Not told by `repr`, which libraries log of what they fail with."""
     letters: bool = False
     """Whether they are mail or tickets."""
     enough: frozenset[str] = frozenset()
@@ -258,8 +259,7 @@ class RowPipeline:
     def _known_group(self, row: Row) -> str | None:
         """The declared group of a row of a dataset that need not have one."""
         name = self.settings.split.group_by
-        value = lookup(row.value, name) if name is not None else None
-        return None if value is None or isinstance(value, Mapping | list) else str(value)
+        return group_of(row.value, name) if name is not None else None
 
     def _documents(self, example: Example) -> list[Document]:
         if self.classification:

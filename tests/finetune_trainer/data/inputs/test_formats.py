@@ -8,7 +8,7 @@ import pytest
 
 from finetune_api.v1alpha1.data import FieldMapping
 from finetune_trainer.data.inputs.detect import detect
-from finetune_trainer.data.inputs.formats import Example, Message, UnusableRow, lookup, to_example
+from finetune_trainer.data.inputs.formats import Example, Message, Shape, UnusableRow, lookup, to_example
 
 CHAT = (Message("user", "Hi"), Message("assistant", "Hello"))
 
@@ -117,6 +117,12 @@ def test_a_row_that_does_not_fit_is_dropped_with_a_reason_or_must_be_mended(
 def test_a_weight_must_be_a_finite_number_from_0(weight: Any) -> None:
     with pytest.raises(UnusableRow, match="is no weight"):
         understood({"prompt": "Hi", "completion": "x", "w": weight}, weight="w")
+
+
+def test_numbers_that_are_equal_name_one_group_whatever_type_a_column_got() -> None:
+    shape = Shape("text", {"text": "text"}, "a test says so")
+    groups = [to_example({"text": "x", "customer": c}, shape, group_by="customer").group for c in (17, 17.0, "17", 1.5)]
+    assert groups == ["17", "17", "17", "1.5"]
 
 
 def test_a_dot_goes_into_objects_unless_the_whole_name_is_a_field() -> None:

@@ -21,7 +21,7 @@ from finetune_trainer.data.inputs.read import BrokenRow, Row, read_rows
 from finetune_trainer.data.inputs.shown import fields_shown
 from finetune_trainer.data.inputs.tickets import help_desk
 from finetune_trainer.data.problems import how_to_mend
-from finetune_trainer.sources import DataFile
+from finetune_trainer.sources import DataFile, printable
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def _fits_nothing(dataset: DatasetInput, name: str, row: Row, task: Task) -> Dat
         return DataError(
             f'{where} has no field "{wanted}"; it has {found}',
             field=f"{dataset.field}.fields.{meaning}",
-            hint=f'Did you mean "{near[0]}"?' if near else None,
+            hint=f'Did you mean "{printable(near[0])}"?' if near else None,
         )
     return DataError(
         f"{where} has {found}, which fit no format of the task {task}",

@@ -109,6 +109,15 @@ def lookup(row: Mapping[str, Any], path: str) -> Any:
     return value
 
 
+def group_of(row: Mapping[str, Any], name: str) -> str | None:
+    """The group that a row names; None if it names none. Numbers that are equal are one group: a column of whole numbers that
+    had a gap when somebody wrote it holds 17.0 where another file has 17."""
+    value = lookup(row, name)
+    if value is None or isinstance(value, Mapping | list):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def _required(row: Mapping[str, Any], name: str) -> Any:
     value = lookup(row, name)
     if value is None:
@@ -143,10 +152,10 @@ def _weight(row: Mapping[str, Any], name: str | None) -> float:
 def _group(row: Mapping[str, Any], name: str | None) -> str | None:
     if name is None:
         return None
-    value = lookup(row, name)
-    if value is None or isinstance(value, Mapping | list):
+    found = group_of(row, name)
+    if found is None:
         raise UnusableRow(f'has no field "{name}", which preparation.split.groupBy names', drop=False)
-    return str(value)
+    return found
 
 
 def _turns(row: Mapping[str, Any], fields: Mapping[str, str]) -> tuple[Message, ...]:

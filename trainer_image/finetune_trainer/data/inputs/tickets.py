@@ -109,7 +109,9 @@ def _freshdesk(row: Mapping[str, Any]) -> list[Turn]:
     said = [("user", _text(row, "description_text", "description"))]
     for item in _in_order(row["conversations"], "created_at"):
         if item.get("private") is None or _denied(item.get("private")):
-            said.append((_role(item.get("incoming") is not None and not _denied(item["incoming"])), _text(item, "body_text", "body")))
+            said.append(
+                (_role(item.get("incoming") is not None and not _denied(item["incoming"])), _text(item, "body_text", "body"))
+            )
     return said
 
 

@@ -22,6 +22,20 @@ def group_number(group: str, *, seed: int) -> int:
     return int.from_bytes(hashlib.blake2b(group.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest(), "little")
 
 
+def without_names(groups: NDArray[np.uint64], key: bytes) -> NDArray[np.uint64]:
+    """Other numbers for groups, one for each, from which nobody learns without the key which group it is: of a hash that needs
+    none, whoever knows all customers tries them all.
+
+    Args:
+        groups: as `group_number` gives them, shape (n,).
+    Returns: shape (n,).
+    """
+    numbers, where = np.unique(groups, return_inverse=True)
+    secret = hashlib.sha256(b"groups\0" + key).digest()
+    made = (hashlib.blake2b(number.tobytes(), digest_size=8, key=secret).digest() for number in numbers.astype("<u8"))
+    return np.frombuffer(b"".join(made), "<u8").astype(np.uint64)[where]
+
+
 def prompt_group(text: str) -> str:
     """The group of an example without a declared one: its prompt, whatever its case and white space."""
     return " ".join(text.casefold().split())
