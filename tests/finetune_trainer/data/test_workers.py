@@ -15,7 +15,7 @@ import pytest
 
 import stages
 from finetune_api.contract.workspace import Workspace
-from finetune_api.errors import DataError, OutOfMemory, UserError
+from finetune_api.errors import DataError, FinetuneError, OutOfMemory, UserError
 from finetune_operator.brain.stages import Stage
 from finetune_trainer.data.anonymize import Placed
 from finetune_trainer.data.ingest import Ingest
@@ -114,6 +114,20 @@ def test_the_first_broken_row_and_their_number_are_told_whoever_met_them(causal_
     read(ingest, data)
     with pytest.raises(DataError, match=r"chats.jsonl line 601 .*\(2 of 2,000 rows\)"):
         ingest.finish()
+
+
+def test_a_step_with_a_defect_is_told_with_its_rows_and_not_with_what_they_say(causal_lm: Path, tmp_path: Path) -> None:
+    data = write_jsonl(tmp_path / "chats.jsonl", [{"prompt": "I am Anna", "completion": "Hello"}] * 600)
+    ingest = an_ingest(causal_lm, data, tmp_path, 1)
+
+    def broken(row: dict[str, Any]) -> float:
+        return float(row["prompt"])
+
+    ingest.pipeline.rules = broken  # type: ignore[assignment]
+
+    with pytest.raises(FinetuneError, match=r"ValueError in test_workers.py line \d+, at chats.jsonl line 1 to 512") as told:
+        read(ingest, data)
+    assert "Anna" not in str(told.value)
 
 
 def test_a_worker_that_is_killed_ends_the_stage_as_out_of_memory(causal_lm: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from finetune_api.contract.data_words import told
 from finetune_api.contract.trainer_config import DatasetInput
 from finetune_api.errors import DataError
 from finetune_trainer.data.batches import batches
+from finetune_trainer.data.defects import told_without_words
 from finetune_trainer.data.ingest import Ingest
 from finetune_trainer.data.inputs.detect import shape_of
 from finetune_trainer.data.problems import Problems
@@ -28,9 +29,10 @@ def referred(dataset: DatasetInput, files: Sequence[DataFile], ingest: Ingest) -
     """
     problems, counts, used = Problems(), np.zeros(BUCKETS, np.int64), 0
     for batch in batches(dataset, 0, files, shape_of(dataset, files, ingest.task)):
-        for _, example in ingest.pipeline.understood(batch, problems):
-            counts += counted(hashed_ngrams(text_of(example)))
-            used += 1
+        with told_without_words(lambda: batch.place):  # noqa: B023 - asked before the next one comes
+            for _, example in ingest.pipeline.understood(batch, problems):
+                counts += counted(hashed_ngrams(text_of(example)))
+                used += 1
     problems.raise_if_any()
     if not counts.any():
         raise DataError(

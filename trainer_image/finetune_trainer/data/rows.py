@@ -25,6 +25,7 @@ from finetune_trainer.data.anonymize.glance import Glance, Glimpsed
 from finetune_trainer.data.correction.clean import Cleaner
 from finetune_trainer.data.correction.combining import OVERLOADED, has_overloaded_letter
 from finetune_trainer.data.counts import Counts
+from finetune_trainer.data.defects import told_without_words
 from finetune_trainer.data.inputs.formats import Example, Shape, UnusableRow, group_of, to_example
 from finetune_trainer.data.inputs.read import BrokenRow, Row
 from finetune_trainer.data.inputs.tickets import answers_without_mark
@@ -62,6 +63,11 @@ class Batch:
     """Rules of which earlier batches gave all the samples that are kept."""
     glance: int = 0
     """How many of the first are looked at for personal data where nobody asked for more."""
+
+    @property
+    def place(self) -> str:
+        """Where they stand."""
+        return f"{self.file} line {self.rows[0].line} to {self.rows[-1].line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,10 @@ class RowPipeline:
 
     def __call__(self, batch: Batch) -> Outcome:
         """What becomes of the rows. Content that cannot be used is counted in `problems`, never kept."""
+        with told_without_words(lambda: batch.place):
+            return self._outcome(batch)
+
+    def _outcome(self, batch: Batch) -> Outcome:
         problems = Problems()
         self.rules.matched = Counter()
         self._unmarked = Counter()

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
 
+from finetune_trainer.data.defects import told_without_words
 from finetune_trainer.data.inputs.documents import UnreadableDocument, document_chunks, document_sections
 from finetune_trainer.data.inputs.kinds import HEAD_BYTES, kind_of
 from finetune_trainer.data.inputs.mail import Conversation, conversations
@@ -37,6 +38,14 @@ def read_rows(file: DataFile, *, after: int = 0) -> Iterator[Row | BrokenRow]:
         after: so many at the beginning are passed over; lines of JSON are then not even parsed.
     Yields: a Row for each record, a BrokenRow for each place that is none.
     """
+    line = 0
+    with told_without_words(lambda: f"{file.name} behind line {line}"):
+        for row in _records(file, after):
+            line = row.line
+            yield row
+
+
+def _records(file: DataFile, after: int) -> Iterator[Row | BrokenRow]:
     with file.path.open("rb") as raw:
         head = raw.read(HEAD_BYTES)
     match kind_of(head, file.name):
