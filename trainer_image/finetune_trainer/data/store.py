@@ -32,7 +32,8 @@ EXAMPLE = np.dtype(
     ]
 )
 """offset, length: where its tokens are; prompt: tokens before the first supervised one; supervised: how many have loss;
-label: number of its class, -1 for none; weight: factor on its loss; dataset, file, line: where it came from; group: hash."""
+label: number of its class, -1 for none; weight: factor on its loss; dataset, file, line: where it came from; group: hash,
+keyed in the splits of anonymous data (selection/split.py)."""
 
 ROW = np.dtype(
     [
