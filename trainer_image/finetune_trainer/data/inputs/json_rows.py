@@ -85,7 +85,7 @@ def json_array(stream: IO[bytes], *, line: int = 1, wrapped: bool = False) -> It
     text = codecs.getincrementaldecoder("utf-8-sig")()
     buffer, number, ended = "", 0, False
     try:
-        # An object that goes on is decoded from its begin again: of twice as much each time, or a long one would take the square.
+        # What goes on is decoded from its begin again: twice as much each time, or a long object would take the square.
         while chunk := stream.read(max(CHUNK, len(buffer))):
             buffer += text.decode(chunk)
             if number == 0 and buffer.lstrip().startswith("["):

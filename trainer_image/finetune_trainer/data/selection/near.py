@@ -41,8 +41,8 @@ _LEADERS = 64
 """Rows of a bucket with which all others of it are compared. In a larger one is what has a form in common; what is alike beyond
 that meets in other bands."""
 _FRUITLESS = 8
-"""So many leaders in a row to whom nobody is alike, and a bucket of more than `_LEADERS` rows is given up: such buckets grow with
-the data, and comparing all of them would cost its square."""
+"""So many leaders in a row to whom nobody is alike, and a bucket of more than `_LEADERS` rows is given up: such buckets grow
+with the data, and comparing all of them would cost its square."""
 _RETURNS = 16
 """Passes after which rows return for whose sake they left has left itself. Each pass settles at least one more row for good."""
 _AT_ONCE = 1 << 20
