@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 MOST_LEVELS = 100
+TOO_DEEP = f"is nested more than {MOST_LEVELS} levels deep"
 _SHOWN_PARTS = 3
 
 

@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 
 from finetune_api.errors import InvalidSpec, Problem
 from finetune_api.model import Model
-from finetune_api.nesting import MOST_LEVELS, too_deep
+from finetune_api.nesting import TOO_DEEP, too_deep
 
 if typing.TYPE_CHECKING:
     from finetune_api.v1alpha1.job import FineTuneJob
@@ -67,7 +67,7 @@ def parse_job(raw: Any) -> FineTuneJob:
     if not isinstance(raw, dict):
         raise InvalidSpec([Problem("", f"a manifest is a mapping, not {_kind(raw)}")])
     if (deep := too_deep(raw)) is not None:
-        raise InvalidSpec([Problem(deep, f"is nested more than {MOST_LEVELS} levels deep")])
+        raise InvalidSpec([Problem(deep, TOO_DEEP)])
     raw = without_nulls(FineTuneJob, raw)
     problems = unknown_fields(FineTuneJob, raw, "")
     job: FineTuneJob | None = None

@@ -44,6 +44,10 @@ from finetune_operator.watches import Wakeups
 from finetune_operator.workers import WALK_SECONDS
 
 _log = logging.getLogger("finetune.operator")
+_LEVELS_OF_JSON = 10_000
+"""What the API server takes where a definition says no more than "as in a pod". Python's reader ends at 1,000, with an error
+that blinds kopf's watch for every job."""
+_FRAMES_A_LEVEL = 3
 
 
 def wall() -> datetime:
@@ -212,6 +216,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return int(error.exit_code)
     log_as_json(settings.log_level)
+    sys.setrecursionlimit(_LEVELS_OF_JSON * _FRAMES_A_LEVEL)
     try:
         return asyncio.run(_main(settings))
     except Exception:  # the last line, too, is one that can be found and counted

@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from finetune_api.errors import InvalidSpec
+from finetune_api.errors import InvalidSpec, Problem
+from finetune_api.nesting import TOO_DEEP, too_deep
 from finetune_api.parse import problems_of
 from finetune_api.v1alpha1.job import FineTuneJob, FineTuneJobSpec, ObjectMeta
 from finetune_api.v1alpha1.status import FineTuneJobStatus
@@ -21,19 +22,26 @@ from finetune_operator.kinds import Manifest
 def unread(raw: Manifest) -> tuple[FineTuneJob, InvalidSpec | None]:
     """The job that the server holds, and what is wrong with its spec.
 
-    An invalid spec gets past the server's schema only from a newer or older CRD; its job still has a name and a status.
+    An invalid spec gets past the server's schema only from a newer or older CRD, or where a part is "as in a pod" and nested
+    without end; its job still has a name and a status.
     """
+    deep = too_deep({"spec": raw.get("spec")})
+    if deep is not None:
+        return _without_spec(raw), InvalidSpec([Problem(deep, TOO_DEEP)])
     try:
         return FineTuneJob.model_validate(raw), None
     except ValidationError as error:
-        shell = FineTuneJob.model_construct(
-            api_version="finetune.dev/v1alpha1",
-            kind="FineTuneJob",
-            metadata=ObjectMeta.model_validate(raw["metadata"]),
-            status=FineTuneJobStatus.model_validate(raw.get("status") or {}),
-            spec=FineTuneJobSpec.model_construct(),  # type: ignore[call-arg]  # its limits alone are read
-        )
-        return shell, InvalidSpec(problems_of(error, raw, ""))
+        return _without_spec(raw), InvalidSpec(problems_of(error, raw, ""))
+
+
+def _without_spec(raw: Manifest) -> FineTuneJob:
+    return FineTuneJob.model_construct(
+        api_version="finetune.dev/v1alpha1",
+        kind="FineTuneJob",
+        metadata=ObjectMeta.model_validate(raw["metadata"]),
+        status=FineTuneJobStatus.model_validate(raw.get("status") or {}),
+        spec=FineTuneJobSpec.model_construct(),  # type: ignore[call-arg]  # its limits alone are read
+    )
 
 
 def changes(before: FineTuneJobStatus, after: FineTuneJobStatus) -> Manifest:

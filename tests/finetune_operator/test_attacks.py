@@ -12,6 +12,7 @@ import json
 import re
 import resource
 import ssl
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Coroutine, Iterator
@@ -22,6 +23,7 @@ from typing import Any
 
 import pytest
 
+from builders import a_manifest
 from finetune_api import meta
 from operating import FTJS, JOBS, LEASES, SECRETS, a_free_port, a_process, retried
 from reporting import a_report
@@ -327,3 +329,42 @@ def test_the_log_says_nothing_of_tokens_and_nothing_broke(standby: Standby) -> N
     assert "Traceback" not in said
     assert '"level": "error"' not in said
     assert standby.read("/healthz") == "ok\n"
+
+
+# ---------------------------------------------------------------- manifests
+
+
+@pytest.fixture
+def as_deep_as_the_api_server() -> Iterator[int]:
+    """Levels of JSON that Go reads and writes; the server of these tests does then, too."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(40_000)
+    yield 9_900
+    sys.setrecursionlimit(before)
+
+
+def test_a_manifest_as_deep_as_the_api_server_takes_it_blinds_nobody(tmp_path: Path, as_deep_as_the_api_server: int) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(as_deep_as_the_api_server):
+        deep = {"a": deep}
+    with beside(tmp_path) as api:
+
+        def submit(name: str, **spec: Any) -> None:
+            api.put(FTJS, {**a_manifest(name, **spec), "status": {"observedGeneration": 0}})
+
+        def phase() -> object:
+            return api.api.objects[FTJS, "ml", "bottomless"]["status"].get("phase")
+
+        with a_process(api.kubeconfig, tmp_path / "log"):
+            submit("before")
+            retried(lambda: (JOBS, "ml", "before-prepare-1") in api.api.objects)
+            submit("bottomless", scheduling={"affinity": deep})
+            retried(lambda: phase() == "Failed")
+            submit("support")
+            retried(lambda: (JOBS, "ml", "support-prepare-1") in api.api.objects)
+        assert (JOBS, "ml", "support-prepare-1") in api.api.objects, (tmp_path / "log").read_text()[-3000:]
+        assert phase() == "Failed"
+        with a_process(api.kubeconfig, tmp_path / "log-again"):
+            submit("after")
+            retried(lambda: (JOBS, "ml", "after-prepare-1") in api.api.objects)
+        assert (JOBS, "ml", "after-prepare-1") in api.api.objects, "the next one lists it"
