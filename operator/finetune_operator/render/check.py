@@ -6,6 +6,7 @@ that the job's author may not have; what would let them out of their namespace's
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -17,6 +18,8 @@ from finetune_operator.render.volumes import OUR_PLACES, OUR_PREFIX
 
 _VOLUMES = ("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret")
 """Kinds of volumes under the `restricted` Pod Security Standard."""
+_APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
+"""An annotation that Kubernetes obeys like a field of the security context, and the standard bounds likewise."""
 
 
 def check(job: FineTuneJob) -> None:
@@ -24,7 +27,8 @@ def check(job: FineTuneJob) -> None:
 
     Raises: InvalidSpec with every problem.
     """
-    problems = [*_uris(job), *_volumes(job.spec.pod_template or PodTemplate())]
+    template = job.spec.pod_template or PodTemplate()
+    problems = [*_uris(job), *_annotations(template), *_volumes(template)]
     if problems:
         raise InvalidSpec(problems)
 
@@ -52,11 +56,21 @@ def _uris(job: FineTuneJob) -> Iterator[Problem]:
             )
 
 
+def _annotations(template: PodTemplate) -> Iterator[Problem]:
+    for name, value in (template.annotations or {}).items():
+        if name.startswith(_APP_ARMOR) and value != "runtime/default" and not value.startswith("localhost/"):
+            yield Problem(
+                "spec.podTemplate.annotations",
+                f"{name}: {value} is nothing that the restricted Pod Security Standard allows: runtime/default, localhost/...",
+            )
+
+
 def _volumes(template: PodTemplate) -> Iterator[Problem]:
     for index, volume in enumerate(template.volumes):
         yield from _volume(f"spec.podTemplate.volumes[{index}]", volume)
     for index, mount in enumerate(template.volume_mounts):
-        place = PurePosixPath(str(mount.get("mountPath", "")))
+        # As the kubelet takes it: a path without its slash, with two, or through `..` is the same place.
+        place = PurePosixPath(posixpath.normpath("/" + str(mount.get("mountPath", "")).lstrip("/")))
         ours = [taken for taken in OUR_PLACES if place.is_relative_to(taken) or PurePosixPath(taken).is_relative_to(place)]
         if ours:
             yield Problem(

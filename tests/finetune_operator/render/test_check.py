@@ -24,6 +24,10 @@ def mount(path: str) -> dict[str, Any]:
     return {"podTemplate": {"volumeMounts": [{"name": "mine", "mountPath": path}]}}
 
 
+def app_armor(profile: str) -> dict[str, Any]:
+    return {"podTemplate": {"annotations": {"container.apparmor.security.beta.kubernetes.io/trainer": profile}}}
+
+
 @pytest.mark.parametrize(
     ("spec", "field", "words"),
     [
@@ -38,6 +42,10 @@ def mount(path: str) -> dict[str, Any]:
         (mount("/workspace/model"), "spec.podTemplate.volumeMounts[0].mountPath", "/workspace"),
         (mount("/etc/finetune"), "spec.podTemplate.volumeMounts[0].mountPath", "/etc/finetune"),
         (mount("/"), "spec.podTemplate.volumeMounts[0].mountPath", "the job's own"),
+        (mount("workspace"), "spec.podTemplate.volumeMounts[0].mountPath", "/workspace"),
+        (mount("//var/run/finetune"), "spec.podTemplate.volumeMounts[0].mountPath", "/var/run/finetune"),
+        (mount("/data/../tmp/x"), "spec.podTemplate.volumeMounts[0].mountPath", "/tmp"),
+        (app_armor("unconfined"), "spec.podTemplate.annotations", "runtime/default"),
         ({"model": {"uri": "file://data/model.gguf"}}, "spec.model.uri", "pvc://claim/path"),
         ({"datasets": [{"uri": "file://data/rows.jsonl"}]}, "spec.datasets[0].uri", "configMap://name/key"),
         ({"output": {"uri": "file://data/adapter"}}, "spec.output.uri", "relative"),
@@ -54,6 +62,11 @@ def test_what_cannot_be_run_is_refused_by_its_field(spec: dict[str, Any], field:
 @pytest.mark.parametrize("path", ["/data", "/etc/finetune-more", "/mnt/other", "/var/run/secrets"])
 def test_a_place_beside_ours_is_free(path: str) -> None:
     check(stored(**mount(path)))
+
+
+@pytest.mark.parametrize("profile", ["runtime/default", "localhost/trainer"])
+def test_a_profile_that_confines_is_the_users_to_choose(profile: str) -> None:
+    check(stored(**app_armor(profile)))
 
 
 def test_a_path_of_the_pods_own_file_system_may_come_from_a_volume_of_the_users() -> None:
