@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -71,6 +73,33 @@ def test_a_value_that_is_wrong_or_does_not_exist_is_refused_by_name(values: dict
     assert words in run.stderr
 
 
+def sentences() -> dict[tuple[str, ...], str]:
+    """Of each value that has a line in values.yaml, what the comment above says."""
+    found: dict[tuple[str, ...], str] = {}
+    path: tuple[str, ...] = ()
+    said: list[str] = []
+    for line in (CHART / "values.yaml").read_text(encoding="utf-8").splitlines():
+        if line.strip().startswith("#"):
+            said.append(line.strip().removeprefix("#").strip())
+        elif key := re.match(r"( *)(\w+):", line):
+            path = (*path[: len(key[1]) // 2], key[2])
+            found[path], said = " ".join(said), []
+        else:
+            said = []
+    return found
+
+
+def test_every_value_has_a_sentence_and_an_editor_shows_it() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    said = sentences()
+    for path, sentence in said.items():
+        shown = schema
+        for key in path:
+            shown = shown["properties"][key]
+        assert shown.get("description", "") == sentence, path
+        assert sentence or said.get(path[:-1]) or "properties" in shown, f"{'.'.join(path)} says nothing"
+
+
 # ---------------------------------------------------------------- the definition
 
 
@@ -111,6 +140,13 @@ def test_what_the_chart_says_is_what_the_operator_reads() -> None:
     assert (read.render.workspace_size, read.render.storage_class_name, read.render.fs_group) == ("1Gi", "fast", 1000660000)
     assert (read.watch_namespaces, read.render.image_pull_secrets) == (("team",), ("registry",))
     assert (read.render.trainer_image, read.render.grace_seconds) == ("trainer:7", 20)
+
+
+def test_images_may_be_pinned_by_digest() -> None:
+    pinned = "registry.example/team/image@sha256:" + "0" * 64
+    values: dict[str, Any] = {"operator": {"image": pinned}, "trainer": {"image": pinned}}
+    (container,) = pod(**values)["spec"]["containers"]
+    assert (container["image"], settings(**values).render.trainer_image) == (pinned, pinned)
 
 
 def test_every_setting_can_be_said_in_the_chart() -> None:
@@ -322,6 +358,13 @@ def test_the_operators_pod_keeps_to_the_restricted_standard() -> None:
         "capabilities": {"drop": ["ALL"]},
         "readOnlyRootFilesystem": True,
     }
+
+
+def test_the_key_of_its_certificate_meets_no_disk() -> None:
+    """Nothing else of the pod can be written."""
+    spec = pod()["spec"]
+    assert spec["volumes"] == [{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}]
+    assert spec["containers"][0]["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
 
 
 def test_one_replica_has_no_budget_that_would_hold_up_a_drain() -> None:
