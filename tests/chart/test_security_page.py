@@ -1,4 +1,4 @@
-"""docs/security.md is read by people who cannot read the code: what it says of rights is the chart's, what it cites is there."""
+"""docs/security.md is for people who do not read code: what it says of rights is the chart's, what it cites is there."""
 
 from __future__ import annotations
 
