@@ -3,7 +3,8 @@
 Writing each report would be a write per job every five seconds: a thousand jobs would need two hundred writes a second. So
 the newest report is kept in memory, where metrics read it, and goes into `status.progress` at most every few seconds per
 job and within a budget over all jobs, the ones that waited longest first. A report is written only over the version of the
-job in which its attempt was seen to be the open one: what a zombie of an older attempt says never gets there.
+job in which its attempt was seen to be the open one: what a zombie of an older attempt says never gets there. What is written
+has the time at which it was taken: by a pod's own clock, which may be slow by an hour, a training would hang that does not.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from finetune_api.contract.progress import TrainerStatus
 from finetune_api.errors import ClusterError, Conflict, NotFound
 from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus, Progress
 from finetune_operator.brain.reports import duration, to_progress
+from finetune_operator.brain.stages import Stage
 from finetune_operator.kinds import FINE_TUNE_JOB, Manifest, Ref
 from finetune_operator.queue import Key
 
@@ -28,6 +30,9 @@ _STEPS_FOR_A_RATE = 5
 
 _AT_ONCE = 16
 """Writes in flight: one after the other they would wait for each answer, and a second's budget would take several."""
+
+_OVERTAKEN = timedelta(minutes=1)
+"""A report that is older by less was late on its way; by more, the pod's clock was put back."""
 
 _FORGOTTEN_SECONDS = 3600.0
 """A job of which so long nothing was heard has ended, on another replica perhaps."""
@@ -58,7 +63,10 @@ class StatusWriter(Protocol):
 class _Entry:
     reporter: Reporter
     first: Progress
+    """With the time of the pod's clock, as the next."""
+    sent: Progress
     newest: Progress
+    """What was sent, with the time at which it was taken."""
     written: Progress | None = None
     due_at: float = 0.0
     version: str | None = None
@@ -70,7 +78,7 @@ class Reports:
 
     Args:
         monotonic: seconds that only rise.
-        wall: aware, UTC. A report from the future is taken as of now, or a pod's wrong clock would stop the stall's.
+        wall: aware, UTC.
         count: is told what became of each write.
         every_seconds: between two writes for one job.
         per_second: writes over all jobs.
@@ -91,18 +99,20 @@ class Reports:
         self._entries: dict[Key, _Entry] = {}
 
     def take(self, reporter: Reporter, report: TrainerStatus) -> None:
-        """Keep a report if it is the newest of its attempt; one of an older attempt than the known one is dropped."""
-        progress = to_progress(report)
-        progress = progress.model_copy(update={"updated_at": min(_moment(progress), self._wall())})
-        old = self._entries.get(reporter.key)
-        if old is None or _rank(old.reporter) != _rank(reporter):
-            if old is not None and old.reporter.job_uid == reporter.job_uid and _is_older(reporter, old.reporter):
-                return
-            self._entries[reporter.key] = _Entry(reporter, progress, progress, due_at=self._monotonic())
-        elif _moment(progress) >= _moment(old.newest):
-            old.newest = _with_eta(old.first, progress)
-            if _moment(old.first) > _moment(progress):
-                old.first = progress
+        """Keep a report if it is the newest of its attempt; one of an earlier stage or attempt than is known is dropped."""
+        sent = to_progress(report)
+        known = self._entries.get(reporter.key)
+        if known is None or known.reporter.job_uid != reporter.job_uid or _place(known.reporter) < _place(reporter):
+            taken = sent.model_copy(update={"updated_at": self._wall()})
+            self._entries[reporter.key] = _Entry(reporter, sent, sent, taken, due_at=self._monotonic())
+            return
+        put_back = _moment(known.sent) - _moment(sent)
+        if _place(reporter) < _place(known.reporter) or sent == known.sent or timedelta(0) < put_back < _OVERTAKEN:
+            return
+        if put_back > timedelta(0):
+            known.first = sent
+        known.sent = sent
+        known.newest = _with_eta(known.first, sent).model_copy(update={"updated_at": self._wall()})
 
     def newest(self, key: Key) -> Progress | None:
         """What a job reported last to this replica."""
@@ -176,12 +186,10 @@ class Reports:
         return "written"
 
 
-def _rank(reporter: Reporter) -> tuple[str, str, int]:
-    return reporter.job_uid, reporter.stage, reporter.attempt
-
-
-def _is_older(one: Reporter, other: Reporter) -> bool:
-    return one.stage == other.stage and one.attempt < other.attempt
+def _place(reporter: Reporter) -> tuple[int, int]:
+    """Where in the life of a job; a stage that is none comes before all, since whoever may make Jobs could name one."""
+    stages = [stage.value for stage in Stage]
+    return stages.index(reporter.stage) if reporter.stage in stages else -1, reporter.attempt
 
 
 def _is_open(reporter: Reporter, attempts: tuple[Attempt, ...]) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+
+import pytest
 
 from builders import NOON, after
 from fakes import Clock, FakeCluster, stamp
@@ -33,6 +36,67 @@ def test_a_pod_whose_clock_is_ahead_reports_as_of_now() -> None:
         assert newest.updated_at == after(hours=1)
 
     at_a_server(test)
+
+
+def test_a_pod_whose_clock_is_slow_reports_as_of_now() -> None:
+    """By its own clock a healthy training would not have reported for an hour, and would be ended as one that hangs."""
+
+    async def test(place: Place) -> None:
+        await place.post(a_report(10, second=0))
+        await place.reports.flush()
+        progress = place.cluster.status(place.job).progress
+        assert progress is not None
+        assert progress.updated_at == after(hours=1)
+
+    at_a_server(test)
+
+
+def test_a_report_that_is_sent_again_is_no_news() -> None:
+    now = [after(minutes=1)]
+    clock = Clock()
+    cluster = FakeCluster(clock)
+    reports = Reports(cluster, monotonic=clock.monotonic, wall=lambda: now[0])
+    reporter = place_reporter(cluster, "support")
+    for minute, step, told in ((1, 10, 1), (2, 10, 1), (3, 11, 3)):
+        now[0] = after(minutes=minute)
+        reports.take(reporter, ProgressReport.model_validate(a_report(step)).trainer_status)
+        newest = reports.newest(KEY)
+        assert newest is not None
+        assert newest.updated_at == after(minutes=told)
+
+
+def test_a_pod_whose_clock_is_put_back_is_still_heard() -> None:
+    async def test(place: Place) -> None:
+        report = a_report(10)
+        report["trainerStatus"]["lastUpdatedTime"] = "2026-11-30T15:00:00Z"
+        await place.post(report)
+        for step, second in ((20, 0), (30, 20)):
+            await place.post(a_report(step, second=second))
+        newest = place.reports.newest(KEY)
+        assert newest is not None
+        assert (newest.step, newest.eta_seconds) == (30, 140), "10 steps took 20 s, and 70 are left"
+
+    at_a_server(test)
+
+
+@pytest.mark.parametrize(("stage", "attempt"), [("prepare", 3), ("train", 1), ("none", 9)])
+def test_what_a_zombie_of_an_earlier_stage_or_attempt_says_changes_nothing(stage: str, attempt: int) -> None:
+    clock = Clock()
+    cluster = FakeCluster(clock)
+    reports = Reports(cluster, monotonic=clock.monotonic, wall=lambda: after(hours=1))
+    of_now = replace(place_reporter(cluster, "support"), attempt=2)
+    said = [(of_now, 10, 0), (replace(of_now, stage=stage, attempt=attempt), 90, 30), (of_now, 20, 40)]
+    for reporter, step, second in said:
+        reports.take(reporter, ProgressReport.model_validate(a_report(step, second=second)).trainer_status)
+        newest = reports.newest(KEY)
+        assert newest is not None
+        assert newest.step != 90
+    assert newest is not None
+    assert newest.eta_seconds == 320, "10 steps took 40 s, and 80 are left"
+    reports.take(replace(of_now, stage="evaluate", attempt=1), ProgressReport.model_validate(a_report(1)).trainer_status)
+    newest = reports.newest(KEY)
+    assert newest is not None
+    assert newest.step == 1
 
 
 def test_a_status_that_cannot_be_read_ends_nothing() -> None:
@@ -94,7 +158,7 @@ def test_what_another_replica_wrote_later_stays() -> None:
     async def test(place: Place) -> None:
         await place.post(a_report(10, second=10))
         raw = place.cluster.objects[place.job]
-        raw["status"]["progress"] = {"step": 30, "updatedAt": "2026-11-30T12:00:30Z"}
+        raw["status"]["progress"] = {"step": 30, "updatedAt": "2026-11-30T13:00:01Z"}
         await place.reports.flush()
         progress = place.cluster.status(place.job).progress
         assert progress is not None
