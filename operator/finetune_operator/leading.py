@@ -7,6 +7,7 @@ healthy by every probe, and holds the lease.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
@@ -16,12 +17,15 @@ import kopf
 
 from finetune_api.errors import ClusterError
 from finetune_operator.lease import Lease
+from finetune_operator.outages import until_answered
 from finetune_operator.queue import WorkQueue
 from finetune_operator.reconcile import Reconciler
 from finetune_operator.served import Served
 from finetune_operator.settings import Settings
 from finetune_operator.watches import KINDS_WATCHED, Wakeups, kopf_settings, listening, register
 from finetune_operator.workers import work
+
+_log = logging.getLogger("finetune.operator")
 
 BLIND_SECONDS = 600.0
 """How long a watch may be missing: a first listing of a large cluster may take minutes, and after five its pages expire."""
@@ -92,7 +96,8 @@ class Leader:
         # Else kopf makes an identity from the user's name, and the pod's user has none.
         where: dict[str, Any] = {"identity": lease.identity}
         if self._settings.watch_namespaces:
-            where["namespaces"] = await unless_stopped(served.look(), self._stop)
+            looked = until_answered(served.look, _log, self._jitter)  # one that is away for longer takes the lease from us
+            where["namespaces"] = await unless_stopped(looked, self._stop)
             group.create_task(served.watch())
         else:
             where["clusterwide"] = True

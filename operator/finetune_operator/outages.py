@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from finetune_api.errors import ClusterError
 
 _AGAIN_SECONDS = 2.0
 
+_T = TypeVar("_T")
 
-async def until_answered(what: Callable[[], Awaitable[None]], log: logging.Logger, jitter: Callable[[], float]) -> None:
-    """Do it as soon as the API server answers. Raises: ClusterError for what it refuses.
+
+async def until_answered(what: Callable[[], Awaitable[_T]], log: logging.Logger, jitter: Callable[[], float]) -> _T:
+    """Do it as soon as the API server answers; returns what comes of it. Raises: ClusterError for what it refuses.
 
     A process that ended instead would be started again ever more rarely, and would be late by minutes after an outage.
     """

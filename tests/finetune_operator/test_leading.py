@@ -78,6 +78,18 @@ def test_a_leader_that_has_lost_a_watch_for_good_ends(tmp_path: Path) -> None:
     assert "a watch was missing" in error.message
 
 
+def test_an_api_server_that_is_away_for_a_moment_when_namespaces_are_asked_for_ends_nothing(tmp_path: Path) -> None:
+    def before(api: ApiServer) -> None:
+        api.instead.append(Answer(503, 1, "GET", "/namespaces/ml/finetunejobs?limit=1"))
+
+    async def story(api: ApiServer, running: asyncio.Task[None]) -> None:
+        submit(api)
+        await until(lambda: the(api, JOBS, "support-prepare-1"), running)
+
+    (error,) = with_an_operator(tmp_path, story, before=before, FINETUNE_WATCH_NAMESPACES='["ml"]')
+    assert isinstance(error, Stopped)
+
+
 def test_a_namespace_that_is_gone_does_not_take_the_others_with_it(tmp_path: Path) -> None:
     """A team has deleted its namespace, and the operator's Role in it; then it comes back."""
     port = a_free_port()
