@@ -127,6 +127,7 @@ class Operator:
                 await server.start(ALL, settings.progress_port, certificates.context)
                 try:
                     async with asyncio.TaskGroup() as group:
+                        group.create_task(server.until_broken())
                         group.create_task(reports.flush_for_ever())
                         group.create_task(certificates.look_for_ever(telling(_log, "certificates could not be looked at")))
                         group.create_task(self._close_doors(server, probes))

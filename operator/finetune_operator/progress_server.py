@@ -83,6 +83,11 @@ class ProgressServer:
         bound: int = listener.getsockname()[1]
         return bound
 
+    async def until_broken(self) -> None:
+        """Until nobody is let in any more, which no probe would show. Raises: why; CancelledError where it was told to stop."""
+        assert self._accepting is not None
+        await self._accepting
+
     async def stop(self) -> None:
         """Stop listening; reports that are being read are taken."""
         for task in (self._accepting, *self._greeting):

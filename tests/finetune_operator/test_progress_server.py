@@ -15,6 +15,7 @@ from fakes import Fault
 from finetune_api import meta
 from finetune_api.errors import ClusterError
 from finetune_operator.kinds import POD, Ref
+from finetune_operator.progress_server import ProgressServer
 from reporting import KEY, Place, a_report, an_object, at_a_server
 
 
@@ -248,6 +249,29 @@ def test_a_connection_takes_little_memory() -> None:
         assert held / len(opened) < 256 * 1024, "both ends, of which asyncio alone would set 512 KiB aside"
 
     at_a_server(test)
+
+
+def test_a_server_that_lets_nobody_in_any_more_says_so() -> None:
+    """A defect: here in what counts connections that were turned away. The process ends with it, or it would look alive."""
+
+    def count(reason: str) -> None:
+        raise ValueError(reason)
+
+    async def body() -> None:
+        place = Place()
+        server = ProgressServer(
+            place.members, place.reports, monotonic=place.clock.monotonic, count_refused=count, connections=(9, 0)
+        )
+        await place.certificates.look()
+        port = await server.start("127.0.0.1", 0, place.certificates.context)
+        broken = asyncio.create_task(server.until_broken())
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        with pytest.raises(ValueError, match="too_many_of_one"):
+            await asyncio.wait_for(broken, 10)
+        writer.close()
+        await server.stop()
+
+    asyncio.run(body())
 
 
 def test_an_api_server_that_does_not_answer_is_no_refusal_of_the_token() -> None:
