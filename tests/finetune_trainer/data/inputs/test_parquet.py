@@ -86,6 +86,30 @@ def test_a_tiny_file_that_stands_for_gigabytes_is_left_out_in_bounded_memory(tmp
     assert [(reason, drop) for _, reason, drop in reasons] == [(BOMB, True)]
 
 
+def test_who_goes_on_in_a_file_that_expands_without_end_ends_where_the_first_reader_did(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 100, pa.int32()), pa.array(["x" * 4 * MIB]))
+    pq.write_table(pa.table({"x": column}), path, compression="zstd", store_schema=False, row_group_size=10)
+
+    for after in (0, 20, 63, 64):
+        lines = [(row.line, isinstance(row, Row)) for row in read_rows(DataFile(path, path.name), after=after)]
+        assert lines == [*((line, True) for line in range(after + 1, 64)), (64, False)][: 64 - after], (
+            "64 such texts are too many"
+        )
+
+
+def test_two_columns_of_one_name_must_be_mended_as_in_a_table_of_text(tmp_path: Path) -> None:
+    path, once, twice = tmp_path / "x.parquet", pa.array(["a"]), BrokenRow(0, "the schema has a repeated column name")
+    inside = pa.StructArray.from_arrays([once, once], names=["role", "role"])
+    in_a_list = pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), inside)
+    for columns, names in (([once, once], ["x", "x"]), ([inside], ["x"]), ([in_a_list], ["x"])):
+        pq.write_table(pa.Table.from_arrays(columns, names=names), path)
+        assert list(read_rows(DataFile(path, path.name))) == [twice]
+    apart = pa.StructArray.from_arrays([once], names=["b"])
+    pq.write_table(pa.Table.from_arrays([apart, once, apart], names=["a", "a.b", "b"]), path)
+    assert list(read_rows(DataFile(path, path.name))) == [Row(1, {"a": {"b": "a"}, "a.b": "a", "b": {"b": "a"}})]
+
+
 def test_a_row_group_of_too_many_values_in_lists_is_left_out_with_what_to_do(tmp_path: Path) -> None:
     many = 34_000_000
     lists = pa.ListArray.from_arrays(pa.array([0, many], pa.int32()), pa.nulls(many, pa.int8()))

@@ -11,9 +11,8 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ _MOST_IN_LISTS = 1 << 25
 """Values of a row group that lie in lists: a single row may hold all of them."""
 _NO_TEXT = "has a text that is no UTF-8"
 _NO_VALUE = "has a time or a number that is beyond what can be read"
+_TWICE = "the schema has a repeated column name"
 _IN_LISTS = f"a row group has more than {_MOST_IN_LISTS:,} values in lists; write it with fewer rows in each row group"
 
 Sizes = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -48,7 +48,13 @@ Sizes = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def parquet_rows(path: Path, after: int) -> Iterator[Row | BrokenRow]:
-    """Records of a Parquet file, after so many at the beginning."""
+    """Records of a Parquet file, after so many at the beginning: those are read all the same, since what they expand to counts,
+    and who goes on must end where the first reader would have."""
+    return islice(_rows(path, after), after, None)
+
+
+def _rows(path: Path, passed: int) -> Iterator[Row | BrokenRow]:
+    """All records of a file; so many at the beginning are counted and stay empty."""
     import pyarrow
     import pyarrow.parquet
 
@@ -64,19 +70,17 @@ def parquet_rows(path: Path, after: int) -> Iterator[Row | BrokenRow]:
             yield BrokenRow(0, BOMB, drop=True)
             return
         file = pyarrow.parquet.ParquetFile(path, metadata=metadata, read_dictionary=texts, buffer_size=CHUNK)
-        groups = range(metadata.num_row_groups)
-        ends = [0, *accumulate(metadata.row_group(group).num_rows for group in groups)]
-        passed = bisect_right(ends, after, lo=1) - 1  # whole groups, which are not even read
-        number, left = ends[passed], most_expanded(size)
-        for batch in file.iter_batches(batch_size=at_once, row_groups=groups[passed:]):
-            for value, taken in _values(batch):
+        if _repeats_a_name(file.schema_arrow):
+            yield BrokenRow(0, _TWICE)
+            return
+        number, left = 0, most_expanded(size)
+        for batch in file.iter_batches(batch_size=at_once):
+            for value, taken in _values(batch, passed - number):
                 number += 1
                 left -= taken
                 if left < 0:
                     yield BrokenRow(number, BOMB, drop=True)
                     return
-                if number <= after:
-                    continue
                 if isinstance(value, str):
                     yield BrokenRow(number, value, drop=value in (TOO_LONG, TOO_MANY))
                 else:
@@ -98,6 +102,20 @@ def _text_columns(metadata: Any) -> tuple[list[str], list[str]]:
     return [path for path in texts if "." in path], [path for path in texts if "." not in path]
 
 
+def _repeats_a_name(schema: Any) -> bool:
+    """Whether two columns, or two fields of one record, have the same name: of their values a row could hold only one."""
+    import pyarrow
+
+    left = [pyarrow.struct(list(schema))]
+    while left:
+        kind = left.pop()
+        fields = [kind.field(number) for number in range(kind.num_fields)]
+        if pyarrow.types.is_struct(kind) and len({field.name for field in fields}) < len(fields):
+            return True
+        left += [field.type for field in fields]
+    return False
+
+
 def _beyond(metadata: Any, size: int) -> str | None:
     """What a file declares that no honest file of its size does; None if there is nothing."""
     most = most_expanded(size)
@@ -114,13 +132,14 @@ def _beyond(metadata: Any, size: int) -> str | None:
     return None
 
 
-def _values(batch: Any) -> Iterator[tuple[dict[str, Any] | str, int]]:
+def _values(batch: Any, passed: int) -> Iterator[tuple[dict[str, Any] | str, int]]:
     """The rows of a batch, or why one cannot be used, with the bytes that each takes; so many at a time that their texts take
-    no more memory than a few rows may."""
+    no more memory than a few rows may. As many as are passed over stay empty."""
     texts, values = _together([_sizes(column) for column in batch.columns], batch.num_rows)
     takes = texts + _VALUE_BYTES * values
     usable = (texts <= MAX_ROW_BYTES) & (values <= MAX_VALUES)
-    begin = 0
+    begin = max(0, min(passed, batch.num_rows))
+    yield from zip(repeat({}), takes[:begin].tolist(), strict=False)
     while begin < batch.num_rows:
         if not usable[begin]:
             yield TOO_LONG if texts[begin] > MAX_ROW_BYTES else TOO_MANY, int(takes[begin])
