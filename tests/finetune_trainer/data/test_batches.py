@@ -96,6 +96,24 @@ def test_what_is_logged_of_a_batch_holds_no_row(files: dict[str, DataFile]) -> N
     assert "and more" not in repr(first)
 
 
+def test_rows_left_out_for_one_reason_are_named_ten_times_and_then_counted(
+    files: dict[str, DataFile], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    long = tmp_path / "long.jsonl"
+    long.write_text(json.dumps({"prompt": "x" * 16 * 2**20}) + "\n")
+    made([files["box.mbox"], DataFile(long, long.name)])  # of the mailbox 9 questions have no answer
+    assert len(caplog.messages) == 10
+    caplog.clear()
+    box = tmp_path / "box.mbox"
+    box.write_text("From a Mon Nov  2 10:00:00 2026\nFrom: a@b.example\nSubject: s\n\n\n" * 1_012)
+    made([DataFile(box, box.name), DataFile(long, long.name)])
+    assert caplog.messages[9:] == [
+        "dataset all: box.mbox number 10 left out: the message has no text of its own",
+        "dataset all: long.jsonl number 1 left out: the row is longer than 16,777,216 bytes",
+        "dataset all: 1,002 further left out: the message has no text of its own",
+    ]
+
+
 def test_a_dataset_goes_on_at_the_end_of_any_batch(files: dict[str, DataFile], tmp_path: Path) -> None:
     exact = a_file(tmp_path / "exact", "array.json", rows=512)  # as many as go into a batch
     empty = tmp_path / "empty"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 
 from finetune_api.contract.trainer_config import DatasetInput
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 _BATCH = 512
 _BATCH_CHARACTERS = 4 * 2**20
 """Ends a batch early: rows may be whole documents."""
+_NAMED = 10
+"""Rows left out that are named for each reason: most of a mailbox may have no answer. The report counts them all."""
 
 
 def batches(
@@ -39,13 +41,16 @@ def batches(
     """
     ends = deque() if ends is None else ends
     first, after = begin
+    left_out: Counter[str] = Counter()
     for file_number, file in enumerate(files[first:], first):
         rows: list[Row | BrokenRow] = []
         characters, glance = 0, rows_to_glance_at(file_number, after)
         letters = shape.format == "tickets" or is_mailbox(file)
         for row in read_rows(file, after=after):
             if isinstance(row, BrokenRow) and row.drop:
-                log.warning("dataset %s: %s number %d left out: %s", dataset.name, file.name, row.line, row.reason)
+                left_out[row.reason] += 1
+                if left_out[row.reason] <= _NAMED:
+                    log.warning("dataset %s: %s number %d left out: %s", dataset.name, file.name, row.line, row.reason)
             rows.append(row)
             characters += _characters(row.value) if isinstance(row, Row) else 0
             if len(rows) == _BATCH or characters > _BATCH_CHARACTERS:
@@ -57,6 +62,9 @@ def batches(
         if rows:
             ends.append((file_number + 1, 0))
             yield Batch(dataset, number, file.name, file_number, shape, rows, letters, enough(), glance)
+    for reason, times in left_out.items():
+        if times > _NAMED:
+            log.warning("dataset %s: %s further left out: %s", dataset.name, f"{times - _NAMED:,}", reason)
 
 
 def _characters(value: object) -> int:
