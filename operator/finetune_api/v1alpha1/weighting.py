@@ -29,8 +29,8 @@ class WeightRule(Model):
     weight: Annotated[float, Field(ge=0, le=1000)]
     """Factor on the loss of such rows. Weights of several matching rules multiply; 0 leaves the row out."""
     equals: Value | None = None
-    """Value the field must have, as text: 3 matches the number 3, true matches the Boolean. Of a list one item must have
-    it."""
+    """Value the field must have, as text: 3 matches the numbers 3 and 3.0, true matches the Boolean. Of a list one item must
+    have it."""
     one_of: Annotated[tuple[Value, ...], Field(min_length=1, max_length=64)] | None = None
     """Values of which the field must have one, each as for equals."""
     contains: Text | None = None

@@ -8,6 +8,7 @@ match" would give the row a weight that nobody chose.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -23,6 +24,8 @@ from finetune_trainer.data.inputs.formats import UnusableRow, lookup
 FIELD = "preparation.weighting.rules"
 _OLDEST = 1e-6
 """What is left of a weight, at least, however old a row is: 20 half-lives."""
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
+"""As JSON writes it; 007 is none, but text."""
 
 _Factor = Callable[[Any], float | None]
 """From the value of a field to a factor; None where the rule does not match."""
@@ -168,6 +171,13 @@ def _texts(value: Any) -> list[str]:
     return [text for text in map(_as_text, items) if text is not None]
 
 
+def _numbers(value: Any) -> list[Decimal]:
+    """The numbers among values, each as its digits say: a column of whole numbers with a gap holds 2.0 where another has 2."""
+    items = value if isinstance(value, list) else [value]
+    numbers = [item for item in items if isinstance(item, int | float | Decimal) and not isinstance(item, bool)]
+    return [Decimal(repr(item)) if isinstance(item, float) else Decimal(item) for item in numbers]
+
+
 # ---------------------------------------------------------------- conditions
 
 
@@ -204,7 +214,8 @@ def _condition(rule: WeightRule, place: str) -> Callable[[Any], bool]:
 
         return in_time
     wanted = {rule.equals} if rule.one_of is None else set(rule.one_of)
-    return lambda value: not wanted.isdisjoint(_texts(value))
+    numbers = {Decimal(text) for text in wanted if text is not None and _NUMBER.fullmatch(text)}
+    return lambda value: not (wanted.isdisjoint(_texts(value)) and numbers.isdisjoint(_numbers(value)))
 
 
 def _decay(rule: WeightRule, place: str) -> _Factor:
