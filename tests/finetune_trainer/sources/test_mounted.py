@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from pathlib import Path
 
 import pytest
 
+from builders import a_job, a_plan
 from finetune_api.contract.trainer_config import Mounts
+from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import UserError
+from finetune_operator.brain.configure import configure
+from finetune_operator.brain.stages import Stage
+from finetune_trainer.prepare.models import bring_model
 from servers.hands import Hands
 from servers.samples import BALLAST, MODEL, ROWS, write
 
@@ -78,6 +84,27 @@ def test_a_model_is_linked_and_not_copied(hands: Hands, claim: Path) -> None:
 
     assert {path.name: path.readlink() for path in model.directory.iterdir()} == {name: source / name for name in MODEL}
     assert (model.gguf, model.revision, model.uri) == (None, None, "pvc://data/qwen")
+
+
+@pytest.mark.parametrize("scheme", ["file", "pvc"])
+def test_a_model_of_which_one_file_changed_in_place_is_brought_again(
+    scheme: str, hands: Hands, claim: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(claim / "model", MODEL)
+    job = a_job(model={"uri": f"file://{claim}/model" if scheme == "file" else "pvc://data/model"})
+    workspace = Workspace(tmp_path / "workspace")
+    config = configure(job, a_plan(job), Stage.PREPARE, 1, workspace=str(workspace.root), mounts=hands.mounts)
+    caplog.set_level(logging.INFO)
+
+    def is_brought() -> bool:
+        caplog.clear()
+        bring_model(config, workspace, {})
+        return "fetching a model" in caplog.text
+
+    assert [is_brought(), is_brought()] == [True, False]
+    settings = claim / "model/config.json"
+    settings.write_bytes(settings.read_bytes() + b"\n")  # the directory itself stays as it was
+    assert [is_brought(), is_brought()] == [True, False]
 
 
 def test_a_model_that_takes_the_place_of_another_leaves_nothing_of_it(hands: Hands, claim: Path) -> None:

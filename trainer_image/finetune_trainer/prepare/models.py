@@ -11,11 +11,12 @@ from typing import Any
 from finetune_api.contract.trainer_config import WITHOUT_MODEL, DetectorInput, TrainerConfig
 from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import UserError
-from finetune_api.uris import file_path
 from finetune_trainer.data.anonymize import Placed
 from finetune_trainer.model.files import without_model
-from finetune_trainer.sources import Credentials, fetch_model
+from finetune_trainer.sources import Credentials, fetch_model, stamp
 from finetune_trainer.whole import write_whole
+
+_FIELD = "spec.model.uri"
 
 
 def bring_model(config: TrainerConfig, workspace: Workspace, environment: Mapping[str, str]) -> str | None:
@@ -31,7 +32,7 @@ def bring_model(config: TrainerConfig, workspace: Workspace, environment: Mappin
         without_model(workspace.model)
         return None
     marker = workspace.model / ".finetune.json"
-    source = {"uri": said.uri, "revision": said.revision, "stamp": _stamp(said.uri)}
+    source = {"uri": said.uri, "revision": said.revision, "stamp": stamp(said.uri, mounts=config.mounts, field=_FIELD)}
     known = _read_marker(marker)
     if known.get("source") == source:
         return None if known["commit"] is None else str(known["commit"])
@@ -42,7 +43,7 @@ def bring_model(config: TrainerConfig, workspace: Workspace, environment: Mappin
         trust_remote_code=said.trust_remote_code,
         credentials=Credentials(environment, said.environment_prefix),
         mounts=config.mounts,
-        field="spec.model.uri",
+        field=_FIELD,
     )
     if fetched.gguf is not None:
         from finetune_trainer.model.gguf import convert_gguf
@@ -90,12 +91,3 @@ def _read_marker(marker: Path) -> dict[str, Any]:
     except (FileNotFoundError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _stamp(uri: str) -> str | None:
-    """Size and time of a local file, by which a changed one is noticed."""
-    path = file_path(uri)
-    if path is None or not Path(path).exists():
-        return None
-    found = Path(path).stat()
-    return f"{found.st_size} {found.st_mtime_ns}"

@@ -40,6 +40,7 @@ __all__ = [
     "fetch_model",
     "printable",
     "publish",
+    "stamp",
     "version_beside",
 ]
 
@@ -129,6 +130,19 @@ def fetch_model(
         check_shards(destination, location)
     gguf = destination / chosen.gguf if chosen.gguf is not None else None
     return FetchedModel(destination, gguf, store.revision, location.shown)
+
+
+def stamp(uri: str, *, mounts: Mounts, field: str) -> str | None:
+    """What tells whether files that are read where they lie are still the same; None for whatever is downloaded.
+
+    Args:
+        uri: a file or a directory, of any scheme.
+        mounts: directories of claims.
+        field: path of the URI in the manifest, for messages.
+    Raises: UserError if it cannot be looked at.
+    """
+    location = parse(uri, field=field)
+    return open_mounted(location, mounts).stamp() if location.scheme in ("file", "pvc") else None
 
 
 def fetch_files(

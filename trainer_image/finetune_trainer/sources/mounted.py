@@ -6,6 +6,7 @@ way a URI must not lead out of it: by `..`, which no URI may have, or by a link 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from dataclasses import dataclass
@@ -70,6 +71,18 @@ class MountedStore:
             raise self.location.problem(f"holds a link that leads nowhere: {printable(path)}") from None
         return found
 
+    def stamp(self) -> str | None:
+        """SHA-256 over names, sizes and times of the file or of all files of the directory; None where nothing is."""
+        place = self.place
+        try:
+            if not place.exists():
+                return None
+            names = self.below(self.path) if place.is_dir() else [""]
+            told = [f"{name}\x00{_told_apart(place / name)}\n" for name in names]
+        except PermissionError:
+            raise self._closed(self.path) from None
+        return hashlib.sha256("".join(told).encode("utf-8", "surrogateescape")).hexdigest()
+
     def _within(self, path: str) -> Path:
         found = self.root / path
         try:
@@ -114,6 +127,15 @@ def _is_special(path: Path) -> bool:
         return not stat.S_ISREG(path.stat().st_mode)
     except OSError:
         return False
+
+
+def _told_apart(path: Path) -> str:
+    """By what a file is told from what it was; a link that leads nowhere has neither size nor time."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def _mount(location: Location, directories: dict[str, str], kind: str, option: str) -> Path:
