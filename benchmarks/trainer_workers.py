@@ -92,7 +92,7 @@ def _training(config: TrainerConfig, root: Path) -> Any:
 
     workspace = Workspace(root)
     workspace.metrics.unlink(missing_ok=True)
-    return Training(config, workspace, Ranks(os.environ), ProgressReporter({}, now=None), Watchdog())
+    return Training(config, workspace, Ranks(os.environ, expected_gpus=config.gpus), ProgressReporter({}, now=None), Watchdog())
 
 
 def ours(config: TrainerConfig, root: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from finetune_api.errors import UserError
+from finetune_api.errors import Transient, UserError
 
 _QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -57,28 +57,57 @@ def quiet_libraries(environment: MutableMapping[str, str], *, online: bool) -> N
         environment["TRANSFORMERS_OFFLINE"] = "1"
 
 
-def sees_gpu(environment: Mapping[str, str], *, nodes: Sequence[str] = _ACCELERATORS) -> bool:
-    """Whether this stage computes on a GPU.
+_OLD_DRIVER = "driver on your system is too old"
+"""How torch says that no GPU with this driver can run this image."""
+
+
+def sees_gpu(environment: Mapping[str, str], *, expected: int = 0, nodes: Sequence[str] = _ACCELERATORS) -> bool:
+    """Whether this stage computes on GPUs. Where somebody counts on them, a CPU would take a hundred times as long.
 
     Args:
         environment: of this process; DS_ACCELERATOR=cpu leaves GPUs alone.
+        expected: GPUs that this machine was to give to the stage; 0: it takes one if there is one.
         nodes: device nodes of accelerators.
-    Raises: UserError if there is a GPU and torch cannot use it: on the CPU the stage would take a hundred times as long.
+    Raises: Transient if this machine shows fewer than expected, since another may be whole; UserError if the image's torch is
+        made for other GPUs or drivers.
     """
     import torch
 
     if environment.get("DS_ACCELERATOR") == "cpu":
         return False
-    if torch.cuda.is_available():
+    visible = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if visible and visible >= expected:
         return True
-    if found := next((node for node in nodes if Path(node).exists()), None):
+    node = next((node for node in nodes if Path(node).exists()), None)
+    if not visible and not expected and node is None:
+        return False
+    asked = f"{expected} GPU{'s were' if expected > 1 else ' was'} asked for"
+    why = "" if visible else _complaint()
+    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else torch.version.hip
+    if not visible and (not expected or not built or _OLD_DRIVER in why):
         raise UserError(
-            f"there is a GPU ({found}), but torch {torch.__version__} cannot use it: it was built for"
-            f" {f'CUDA {torch.version.cuda}' if torch.version.cuda else 'no GPU of this kind'}",
+            f"{f'there is a GPU ({node})' if node else asked}, but torch {torch.__version__} can use none: it was built for"
+            f" {built or 'no GPU of this kind'}",
             field="spec.image",
             hint="Take an image whose torch fits the node's driver, or a newer driver; DS_ACCELERATOR=cpu computes without.",
         )
-    return False
+    limit = environment.get("CUDA_VISIBLE_DEVICES")
+    raise Transient(
+        f"{asked} on this machine, and torch sees {visible or 'none'}"
+        f"{'' if limit is None else f' with CUDA_VISIBLE_DEVICES={limit}'}{f': {why}' if why else ''}",
+        hint="Another node may have them; look at the driver and the device plugin of this one.",
+    )
+
+
+def _complaint() -> str:
+    """Why torch sees no GPU, in the first sentence of its own words."""
+    import torch
+
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:
+        return (str(error).splitlines() or [""])[0].partition(". ")[0][:200].rstrip(".")
+    return ""
 
 
 _MEMORY_RAN_OUT = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")

@@ -54,11 +54,13 @@ def run(
 
     Args:
         environment: of this process; says whether GPUs are left alone.
-    Raises: DataError if there is no test example; UserError and OutOfMemory as in finetune_api.errors.
+    Raises: DataError if there is no test example; Transient if a GPU that was asked for is missing; UserError and OutOfMemory
+        as in finetune_api.errors.
     """
     assert config.evaluate is not None
+    on_gpu = sees_gpu(environment, expected=config.gpus)
     sets = _test_sets(config, workspace)
-    evaluation = _Evaluation(config, config.evaluate, workspace, sets, reporter, on_gpu=sees_gpu(environment))
+    evaluation = _Evaluation(config, config.evaluate, workspace, sets, reporter, on_gpu=on_gpu)
     evaluation.measure_models()
     summary = evaluation.summary()
     write_reports(config, workspace, evaluation.report(summary), now=now)

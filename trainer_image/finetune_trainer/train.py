@@ -57,14 +57,14 @@ _FIRST_STEP_SECONDS = 900.0
 def run(config: TrainerConfig, workspace: Workspace, reporter: ProgressReporter, environment: Mapping[str, str]) -> StageResult:
     """Train on one rank.
 
-    Raises: Interrupted after SIGTERM, with a checkpoint at the last step; Transient if a peer went away; UserError and
-        OutOfMemory as in finetune_api.errors.
+    Raises: Interrupted after SIGTERM, with a checkpoint at the last step; Transient if a peer went away, or GPUs are missing
+        that were asked for; UserError and OutOfMemory as in finetune_api.errors.
     """
     assert config.train is not None
     watchdog = Watchdog()
     watchdog.arm("loading", seconds=max(_LOAD_SECONDS, config.train.stall_seconds))
     try:
-        training = Training(config, workspace, Ranks(environment), reporter, watchdog)
+        training = Training(config, workspace, Ranks(environment, expected_gpus=config.gpus), reporter, watchdog)
         with StopRequest() as stop:
             summary = training.fit(stop)
     except RuntimeError as error:

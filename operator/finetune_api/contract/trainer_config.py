@@ -270,6 +270,8 @@ class TrainerConfig(Model):
     """Directories of volumes and config maps."""
     model: ModelInput
     """The base model."""
+    gpus: Annotated[int, Field(ge=0)] = 0
+    """GPUs that were asked for on each machine: where fewer are visible, train and evaluate end. 0: it may be a CPU."""
     prepare: PrepareConfig | None = None
     """Set when stage is prepare."""
     train: TrainConfig | None = None

@@ -22,7 +22,7 @@ from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.preparation import NEAR_SIMILARITY
 from finetune_api.v1alpha1.weighting import REFERENCE_FIELD, Reference
 from finetune_operator.brain.plan import Plan
-from finetune_operator.brain.stages import Stage
+from finetune_operator.brain.stages import STAGES, Stage
 from finetune_operator.brain.written import as_written
 
 
@@ -51,6 +51,7 @@ def configure(
             trust_remote_code=spec.model.trust_remote_code,
             chat_template=spec.model.chat_template,
         ),
+        "gpus": _gpus(plan, stage),
     }
     match stage:
         case Stage.PREPARE:
@@ -62,6 +63,14 @@ def configure(
         case Stage.PUBLISH:
             publish = PublishConfig(uri=spec.output.uri, format=plan.output_format, tuned=tuned, precision=plan.precision)
             return TrainerConfig(**common, publish=publish)
+
+
+def _gpus(plan: Plan, stage: Stage) -> int:
+    """What each pod of a stage is given: one per process in training, one in all for the stage that is one process."""
+    needs = STAGES[stage]
+    if plan.topology.device == "cpu" or not needs.accelerator:
+        return 0
+    return plan.topology.processes_per_node if needs.distributed else 1
 
 
 def _prepare(job: FineTuneJob, plan: Plan) -> PrepareConfig:

@@ -12,6 +12,7 @@ from finetune_api.contract.trainer_config import Mounts, TrainerConfig, read_con
 from finetune_api.errors import UserError
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_operator.brain.configure import configure
+from finetune_operator.brain.machine import Machine
 from finetune_operator.brain.stages import Stage
 from golden import assert_golden
 from known_models import smollm_135m
@@ -60,6 +61,24 @@ def test_the_trainer_reads_what_was_written(stage: Stage) -> None:
 def test_a_stage_gets_its_own_block_and_no_other(stage: Stage) -> None:
     given = {block for block in Stage if getattr(orders(stage=stage), block) is not None}
     assert given == {stage}
+
+
+@pytest.mark.parametrize(
+    ("gpus_per_node", "machine", "asked"),
+    [
+        (8, a_node(), [0, 8, 1, 0]),
+        (0, a_node(), [0, 0, 0, 0]),
+        (8, a_workstation(gpus=2), [0, 2, 1, 0]),
+        (8, a_workstation(), [0, 0, 0, 0]),
+    ],
+    ids=["a node", "a node without", "a workstation with fewer", "a workstation without"],
+)
+def test_each_stage_is_told_how_many_gpus_its_machine_was_asked_for(
+    gpus_per_node: int, machine: Machine, asked: list[int]
+) -> None:
+    job = a_job(resources={"nodes": 2, "gpusPerNode": gpus_per_node})
+    planned = a_plan(job, some_facts(smollm_135m()), machine)
+    assert [configure(job, planned, stage, 1, workspace="/w").gpus for stage in Stage] == asked
 
 
 def test_training_all_weights_has_no_adapters_and_publishes_a_model() -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from finetune_api.errors import UserError
+import stages
+from builders import a_job, a_node, a_plan, some_facts
+from finetune_api.errors import Transient, UserError
+from finetune_operator.brain.configure import configure
+from finetune_operator.brain.stages import Stage
 from finetune_trainer.engine.distributed import lost_peer
 from finetune_trainer.environment import out_of_memory, sees_gpu
 
@@ -55,3 +61,28 @@ def test_a_gpu_that_torch_cannot_use_is_no_reason_to_compute_on_the_cpu() -> Non
     assert caught.value.field == "spec.image"
     assert sees_gpu({"DS_ACCELERATOR": "cpu"}, nodes=("/dev/null",)) is False
     assert sees_gpu({}, nodes=()) is False
+
+
+def test_fewer_gpus_than_were_asked_for_are_the_machines_fault_and_no_reason_to_compute_on_the_cpu() -> None:
+    import torch
+
+    there = torch.cuda.device_count()
+    sees = str(there) if there else "none with CUDA_VISIBLE_DEVICES="
+    with pytest.raises(Transient, match=f"{there + 2} GPUs were asked for on this machine, and torch sees {sees}"):
+        sees_gpu({} if there else {"CUDA_VISIBLE_DEVICES": ""}, expected=there + 2, nodes=())
+    assert sees_gpu({"DS_ACCELERATOR": "cpu"}, expected=2, nodes=()) is False
+
+
+@pytest.mark.parametrize("stage", [Stage.TRAIN, Stage.EVALUATE])
+def test_a_stage_that_was_to_have_gpus_and_finds_none_says_so_and_may_be_tried_elsewhere(stage: Stage, tmp_path: Path) -> None:
+    job = a_job(resources={"gpusPerNode": 2})
+    config = configure(job, a_plan(job, some_facts(), a_node()), stage, 1, workspace=str(tmp_path / "workspace"))
+    # One rank, as the launcher starts it; DS_ACCELERATOR is as in a pod that has GPUs.
+    end = stages.run_here(config, tmp_path, RANK="0", WORLD_SIZE="1", DS_ACCELERATOR="")
+    assert end.code == 75, end.log
+    assert "Traceback" not in end.log
+    assert end.result is not None
+    assert end.result.error is not None
+    assert end.result.error.error_class == "Transient"
+    asked = "2 GPUs were" if stage is Stage.TRAIN else "1 GPU was"
+    assert end.result.error.message.startswith(f"{asked} asked for on this machine, and torch sees none")

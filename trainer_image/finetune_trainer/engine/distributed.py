@@ -50,14 +50,15 @@ class Ranks:
 
     Args:
         environment: with RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, as the launcher sets them.
-    Raises: Transient if the others cannot be reached; UserError if there is a GPU that torch cannot use.
+        expected_gpus: of this machine; 0: it computes on a GPU if there is one.
+    Raises: Transient if the others cannot be reached or GPUs are missing; UserError if there is a GPU that torch cannot use.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], *, expected_gpus: int = 0) -> None:
         self.rank = int(environment.get("RANK", "0"))
         self.world_size = int(environment.get("WORLD_SIZE", "1"))
         local_rank = int(environment.get("LOCAL_RANK", "0"))
-        self.on_gpu = sees_gpu(environment)
+        self.on_gpu = sees_gpu(environment, expected=expected_gpus)
         self.device = torch.device("cuda", local_rank) if self.on_gpu else torch.device("cpu")
         if self.on_gpu:
             torch.cuda.set_device(self.device)
