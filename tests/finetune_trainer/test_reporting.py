@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,19 @@ def test_a_report_is_that_of_the_protocol(tmp_path: Path) -> None:
         }
     }
     assert operator.shown == ["Bearer first", "Bearer second"]
+
+
+def test_work_between_two_steps_is_told_as_the_last_state_of_now() -> None:
+    times = iter([NOON, NOON + timedelta(minutes=20)])
+    with Operator() as operator:
+        reporter = ProgressReporter(variables(operator.url), now=lambda: next(times), interval_seconds=0.01)
+        reporter.repeat()  # before the first step there is nothing to tell
+        reporter.report(percent=35, metrics={"current_step": 420.0})
+        wait_for(lambda: len(operator.got) == 1)
+        reporter.repeat()
+        reporter.close()
+    first, second = (report["trainerStatus"] for report in operator.got)
+    assert second == {**first, "lastUpdatedTime": "2026-11-30T12:20:00Z"}
 
 
 def test_only_the_newest_state_is_sent_and_the_last_one_before_the_end() -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Self
 
 from finetune_api.errors import Transient, UserError
 
@@ -120,6 +121,46 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return any(sign in str(error) for sign in _MEMORY_RAN_OUT)
+
+
+@contextmanager
+def hearing_of_each_step(beat: Callable[[], None]) -> Iterator[None]:
+    """Inside, `beat` is called at each step for which transformers would move a bar, drawn or not: a file, or a tensor.
+
+    It loads and saves models in one call, which may take hours and tells nobody else that it gets on.
+    """
+    from transformers.utils.logging import set_tqdm_hook
+
+    before = set_tqdm_hook(lambda bar, given, named: _Bar(bar(*given, **named), beat))
+    try:
+        yield
+    finally:
+        set_tqdm_hook(before)
+
+
+class _Bar:
+    """A bar of a library, with an ear on it."""
+
+    def __init__(self, bar: Any, beat: Callable[[], None]) -> None:
+        self._bar, self._beat = bar, beat
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self._bar:
+            yield item
+            self._beat()
+
+    def update(self, *given: Any) -> None:
+        self._bar.update(*given)
+        self._beat()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bar, name)
 
 
 def without_torch() -> None:

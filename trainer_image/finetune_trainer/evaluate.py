@@ -197,10 +197,12 @@ class _Evaluation:
         longest = max(int(one.data.lengths.max(initial=1)) for one in self.sets)
         packing = check_packing(head, asked="auto", packed_attention=attention.PACKED, longest=longest, on_gpu=self.on_gpu)
         for number, one in enumerate(self.sets):
-            scores = score(head, one.data, packed=packing.packed, budget_tokens=self.orders.tokens_per_micro_batch)
+            budget, beat = self.orders.tokens_per_micro_batch, self.reporter.repeat
+            scores = score(head, one.data, packed=packing.packed, budget_tokens=budget, beat=beat)
             if one.asked:
                 with _own_attention(head, packing.packed):
-                    answers = answer(head.model, self.tokenizer, one.asked, max_new_tokens=one.limit, stops=self.stops)
+                    limit, stops = one.limit, self.stops
+                    answers = answer(head.model, self.tokenizer, one.asked, max_new_tokens=limit, stops=stops, beat=beat)
                 add_answers(scores, one.asked, answers, one.references)
                 one.answers[who] = answers
             one.scores[who] = scores

@@ -40,6 +40,7 @@ class ProgressReporter:
         self._now = now
         self._interval = interval_seconds
         self._newest: TrainerStatus | None = None
+        self._last: TrainerStatus | None = None
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -58,8 +59,16 @@ class ProgressReporter:
             estimated_remaining_seconds=None if eta_seconds is None else max(0, round(eta_seconds)),
             metrics=tuple(ReportedMetric(name=name, value=repr(float(value))) for name, value in (metrics or {}).items()),
         )
+        self._leave(status)
+
+    def repeat(self) -> None:
+        """Leave the last state once more, as of now: some work takes hours, and who sees no report takes a run for dead."""
+        if self._last is not None:
+            self._leave(self._last.model_copy(update={"last_updated_time": self._now()}))
+
+    def _leave(self, status: TrainerStatus) -> None:
         with self._lock:
-            self._newest = status
+            self._newest = self._last = status
         self._wake.set()
 
     def close(self) -> None:

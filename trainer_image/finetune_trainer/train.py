@@ -34,12 +34,13 @@ from finetune_api.errors import Interrupted, Transient, UserError
 from finetune_trainer.data.store import Documents, open_documents
 from finetune_trainer.data.tokens.pack import rows_for_step, rows_one_by_one
 from finetune_trainer.engine.build import build_engine
-from finetune_trainer.engine.checkpoint import Checkpoints, Found, Progress
+from finetune_trainer.engine.checkpoint import Beat, Checkpoints, Found, Progress
 from finetune_trainer.engine.distributed import Ranks, StopRequest, Watchdog, lost_peer
 from finetune_trainer.engine.journal import Journal
 from finetune_trainer.engine.order import GlobalOrder
 from finetune_trainer.engine.schedule import learning_rate
 from finetune_trainer.engine.states import EngineStates
+from finetune_trainer.environment import hearing_of_each_step
 from finetune_trainer.evidence.provenance import software
 from finetune_trainer.model import attention
 from finetune_trainer.model.batch import micro_batch
@@ -121,7 +122,8 @@ class Training:
             batch_size=self.orders.batch_size,
             seed=self.orders.seed,
         )
-        self.engine, self.head = build_engine(config, workspace, ranks, labels=self.data.labels)
+        with hearing_of_each_step(watchdog.beat):
+            self.engine, self.head = build_engine(config, workspace, ranks, labels=self.data.labels)
         longest = int(self.data.train.lengths.max())
         verdict = check_packing(
             self.head,
@@ -281,7 +283,7 @@ class Training:
                 first_position=self.head.first_position,
             ).to(self.ranks.device)
             total += self.engine(batch).double().cpu()
-            self.watchdog.beat()
+            self._is_at_work()
         self.engine.train()
         return float(self.ranks.sum(total)) / self._weight_sum(data, everything)
 
@@ -305,20 +307,21 @@ class Training:
 
     def _resume(self) -> None:
         """Continue at the newest complete checkpoint that every rank can read."""
-        found = self.checkpoints.newest()
+        found = self.checkpoints.newest(beat=self._is_at_work)
         (step,) = self.ranks.agree(found.progress.step if found else 0)
         if (found.progress.step if found else 0) != step:
             raise Transient(f"rank {self.ranks.rank} does not see the checkpoint of step {step} that another rank sees")
         if found is None:
             log.info("begin at step 0")
             return
-        self.checkpoints.load(found, self.states)
+        self.checkpoints.load(found, self.states, beat=self._is_at_work)
         self.progress = found.progress
+        self.ranks.wait_for_all()  # the first step's time begins for all of them when the slowest has read it
         log.info("resumed at step %d from %s", step, found.folder)
 
     def _save(self) -> None:
         self.watchdog.arm("saving", seconds=max(_LOAD_SECONDS, self.orders.stall_seconds))
-        self.checkpoints.save(self.states, self.progress, beat=self.watchdog.beat)
+        self.checkpoints.save(self.states, self.progress, beat=self._is_at_work)
         self.ranks.wait_for_all()
         self.watchdog.arm("training", seconds=self.orders.stall_seconds)
 
@@ -326,19 +329,26 @@ class Training:
         """Write the tuned weights of the best step, or of the last where nothing was validated."""
         self.watchdog.arm("saving", seconds=max(_LOAD_SECONDS, self.orders.stall_seconds))
         found = self._best_checkpoint()
-        first = self.ranks.rank == 0
         weights: dict[str, torch.Tensor] = {}
         if found is None:
             for name in self.states.names():
                 weight = self.states.weight(name)  # collective; but one copy of all is enough for a machine
-                if first:
+                if self.ranks.rank == 0:
                     weights[name] = weight
-        elif first:
-            weights = dict(self.checkpoints.weights(found))
-        if first:
-            export(self.config, self.workspace, self.head, weights)
+                self._is_at_work()
+
+        def write(beat: Beat) -> None:
+            if found is not None:
+                weights.update(self.checkpoints.weights(found, beat=beat))
+            export(self.config, self.workspace, self.head, weights, beat=beat)
             self._write_report()
-        self.ranks.wait_for_all()
+
+        self.ranks.let_first(write, beat=self._is_at_work)
+
+    def _is_at_work(self) -> None:
+        """A sign of life between two steps, for the watchdog here and for whoever reads the reports."""
+        self.watchdog.beat()
+        self.reporter.repeat()
 
     def _best_checkpoint(self) -> Found | None:
         """The checkpoint whose weights are kept; None if they are those of the last step, which the engine still holds.
@@ -348,7 +358,7 @@ class Training:
         best = self.progress.best_step
         if not best or best == self.progress.step:
             return None
-        found = self.checkpoints.at(best)
+        found = self.checkpoints.at(best, beat=self._is_at_work)
         (lost,) = self.ranks.agree(found is None)
         if not lost:
             return found

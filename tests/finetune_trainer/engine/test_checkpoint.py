@@ -50,6 +50,18 @@ def test_a_rank_that_does_not_write_writes_nothing_and_shows_that_it_lives(tmp_p
     assert not (tmp_path / "checkpoints").exists()
 
 
+def test_whoever_looks_at_a_checkpoint_or_reads_it_shows_that_it_lives_after_each_file(tmp_path: Path) -> None:
+    ours = checkpoints(tmp_path, "ours", 1)
+    ours.save(states(), Progress(1))
+    beats: list[str] = []
+    found = ours.newest(beat=lambda: beats.append("newest"))
+    assert found is not None
+    assert ours.at(1, beat=lambda: beats.append("at")) == found
+    ours.load(found, states(), beat=lambda: beats.append("load"))
+    assert len(dict(ours.weights(found, beat=lambda: beats.append("weights")))) == 2
+    assert beats == ["newest", "at", "load", "weights"], "one file"
+
+
 @pytest.mark.parametrize(("fused", "where"), [(True, "meta"), (False, "cpu")])
 def test_a_fused_optimizer_finds_its_step_beside_the_parameter(fused: bool, where: str) -> None:
     module = torch.nn.Linear(3, 2, device="meta")

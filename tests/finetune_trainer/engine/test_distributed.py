@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +90,29 @@ def test_a_stage_that_was_to_have_gpus_and_finds_none_says_so_and_may_be_tried_e
     assert end.result.error.error_class == "Transient"
     asked = "2 GPUs were" if stage is Stage.TRAIN else "1 GPU was"
     assert end.result.error.message.startswith(f"{asked} asked for on this machine, and torch sees none")
+
+
+_A_RANK = """
+import os
+from finetune_trainer.engine.distributed import Ranks
+beats = []
+def write(beat):
+    for _ in range(3):
+        beat()
+ranks = Ranks(os.environ)
+ranks.let_first(write, beat=lambda: beats.append(1))
+print("beats", len(beats), "of rank", ranks.rank)
+"""
+
+
+def test_a_rank_that_waits_for_the_first_one_shows_that_it_lives_whenever_that_one_does() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "DS_ACCELERATOR": "cpu"}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", _A_RANK], env={**shared, "RANK": rank}, stdout=subprocess.PIPE, text=True)
+        for rank in ("0", "1")
+    ]
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    assert ["beats 3 of rank 0" in said[0], "beats 3 of rank 1" in said[1]] == [True, True], said

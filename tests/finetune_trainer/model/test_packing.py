@@ -119,7 +119,9 @@ def test_scores_from_pieces_of_outputs_are_those_of_all_at_once(causal_lm: Path,
     data = documents()
     whole = score(head, data, packed=True, budget_tokens=40)
     monkeypatch.setattr(heads, "_ROWS_AT_ONCE", 5)
-    pieces = score(head, data, packed=True, budget_tokens=40)
+    beats: list[int] = []
+    pieces = score(head, data, packed=True, budget_tokens=40, beat=lambda: beats.append(1))
+    assert len(beats) > 1, "a sign of life after each row"
     np.testing.assert_allclose(pieces.nll, whole.nll, rtol=1e-5)
     np.testing.assert_array_equal(pieces.correct, whole.correct)
 

@@ -228,5 +228,8 @@ def test_a_few_long_questions_are_answered_fewer_at_a_time(causal_lm: Path, monk
     monkeypatch.setattr(model, "generate", lambda **given: sizes.append(len(given["input_ids"])) or ask(**given))
     together = generate.answer(model, tokenizer, asked, max_new_tokens=4, stops=[2])
     monkeypatch.setattr(generate, "_PROMPT_TOKENS", 14)
-    assert generate.answer(model, tokenizer, asked, max_new_tokens=4, stops=[2]) == together
+    beats: list[int] = []
+    again = generate.answer(model, tokenizer, asked, max_new_tokens=4, stops=[2], beat=lambda: beats.append(len(sizes)))
+    assert again == together
     assert sizes == [5, 1, 2, 2]
+    assert beats == [2, 3, 4], "a sign of life after each batch"

@@ -34,6 +34,13 @@ _VERSION = 1
 _FILE_BYTES = 1 << 30
 _KEPT = 2
 
+Beat = Callable[[], None]
+"""Called when something is done: a sign of life."""
+
+
+def _silent() -> None:
+    """For whoever waits for no sign."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -73,28 +80,28 @@ class Checkpoints:
         self._identity = identity
         self._is_writer = is_writer
 
-    def newest(self) -> Found | None:
-        """The complete checkpoint with the most steps, of any attempt. What is broken is passed over with a log line."""
+    def newest(self, *, beat: Beat = _silent) -> Found | None:
+        """The complete checkpoint with the most steps, of any attempt. What is broken is passed over with a log line.
+
+        Args:
+            beat: called after each file, here and below, since all of them may take hours.
+        """
         for found in self._complete():
             if found.identity != self._identity:
                 log.warning("%s belongs to another run and is not used", found.folder)
-            elif damaged := _damage(found.folder):
+            elif damaged := _damage(found.folder, beat):
                 log.warning("%s is damaged (%s) and is not used", found.folder, damaged)
             else:
                 return found
         return None
 
-    def at(self, step: int) -> Found | None:
+    def at(self, step: int, *, beat: Beat = _silent) -> Found | None:
         """A complete and undamaged checkpoint of a step, of any attempt."""
         fitting = (f for f in self._complete() if f.progress.step == step and f.identity == self._identity)
-        return next((f for f in fitting if _damage(f.folder) is None), None)
+        return next((f for f in fitting if _damage(f.folder, beat) is None), None)
 
-    def save(self, states: EngineStates, progress: Progress, *, beat: Callable[[], None] = lambda: None) -> None:
-        """Write a checkpoint. Collective: all ranks gather, one writes. Older ones beyond the newest two and the best go.
-
-        Args:
-            beat: called after each file, since all of them may take hours.
-        """
+    def save(self, states: EngineStates, progress: Progress, *, beat: Beat = _silent) -> None:
+        """Write a checkpoint. Collective: all ranks gather, one writes. Older ones beyond the newest two and the best go."""
         final = self._own / f"step-{progress.step:08d}"
         aside = final.with_name(final.name + ".writing")
         if self._is_writer:
@@ -129,7 +136,7 @@ class Checkpoints:
         log.info("checkpoint at step %d", progress.step)
         self._forget(keep_best=progress.best_step)
 
-    def load(self, found: Found, states: EngineStates) -> None:
+    def load(self, found: Found, states: EngineStates, *, beat: Beat = _silent) -> None:
         """Put a checkpoint into an engine of any world size. Collective: every rank reads.
 
         Raises: ValueError if it holds other parameters than the engine trains.
@@ -142,10 +149,11 @@ class Checkpoints:
                 state = State(*(tensors[f"{name}|{part}"] for part in ("weight", "exp_avg", "exp_avg_sq")))
                 states.write(name, state)
                 missing.discard(name)
+            beat()
         if missing:
             raise ValueError(f"{found.folder} lacks {len(missing)} parameters, such as {sorted(missing)[0]}")
 
-    def weights(self, found: Found) -> Iterator[tuple[str, torch.Tensor]]:
+    def weights(self, found: Found, *, beat: Beat = _silent) -> Iterator[tuple[str, torch.Tensor]]:
         """The fp32 weights of a checkpoint, one after another: name and whole tensor, on the CPU. A file is read at a time."""
         for path in sorted(found.folder.glob("states-*.safetensors")):
             tensors = load_file(path)
@@ -153,6 +161,7 @@ class Checkpoints:
                 name, _, part = key.rpartition("|")
                 if part == "weight":
                     yield name, tensors[key]
+            beat()
 
     def _complete(self) -> list[Found]:
         """Complete checkpoints of all attempts, the one with the most steps first, then the newest attempt."""
@@ -205,7 +214,7 @@ def _chunks(states: EngineStates, *, kept: bool) -> Iterator[dict[str, torch.Ten
         yield chunk
 
 
-def _damage(folder: Path) -> str | None:
+def _damage(folder: Path, beat: Beat) -> str | None:
     """What is wrong with a checkpoint that has a marker; None if it is what the marker says."""
     files = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
     for name, known in files.items():
@@ -217,6 +226,7 @@ def _damage(folder: Path) -> str | None:
                 return f"{name} has another digest"
         except (OSError, SafetensorError) as error:
             return f"{name}: {type(error).__name__}"
+        beat()
     return None
 
 

@@ -85,6 +85,25 @@ class Ranks:
         if self.world_size > 1:
             dist.barrier(group=self._control)
 
+    def let_first(self, work: Callable[[Callable[[], None]], None], *, beat: Callable[[], None]) -> None:
+        """Have the first rank do something that may take hours, and the others wait for it. Collective.
+
+        Args:
+            work: is done by the first rank; calls what it is given whenever a part is done.
+            beat: is then called on every rank, since one that waits shows no sign of life of its own.
+        """
+        if self.rank:
+            while self.agree(0)[0]:
+                beat()
+            return
+
+        def told() -> None:
+            self.agree(1)
+            beat()
+
+        work(told)
+        self.agree(0)
+
 
 def _connect(environment: Mapping[str, str], on_gpu: bool) -> None:
     import deepspeed

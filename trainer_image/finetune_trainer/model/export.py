@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -12,13 +12,24 @@ import torch
 from finetune_api.contract.trainer_config import TrainerConfig
 from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import UserError
+from finetune_trainer.environment import hearing_of_each_step
 from finetune_trainer.model.adapters import save_adapter
 from finetune_trainer.model.files import load_tokenizer
 from finetune_trainer.model.heads import Head
 from finetune_trainer.model.load import DTYPES
 
+_FILE_SIZE = "5GB"
+"""Of a model in several files: minutes on a slow disk, for which the libraries hold up every other thread of the process."""
 
-def export(config: TrainerConfig, workspace: Workspace, head: Head, weights: dict[str, torch.Tensor]) -> None:
+
+def export(
+    config: TrainerConfig,
+    workspace: Workspace,
+    head: Head,
+    weights: dict[str, torch.Tensor],
+    *,
+    beat: Callable[[], None] = lambda: None,
+) -> None:
     """Write adapter or model with its tokenizer, aside and then in one rename.
 
     Args:
@@ -26,6 +37,7 @@ def export(config: TrainerConfig, workspace: Workspace, head: Head, weights: dic
         workspace: where it goes.
         head: the model with its loss.
         weights: of every trained parameter by its name in `head`, whole, fp32, on the CPU.
+        beat: called after each file.
     Raises: UserError if training has ruined the weights.
     """
     assert config.train is not None
@@ -41,7 +53,9 @@ def export(config: TrainerConfig, workspace: Workspace, head: Head, weights: dic
         save_adapter(head.model, state, aside, base=config.model.uri, revision=_commit_of(workspace.model))
     else:
         dtype = DTYPES[orders.precision]
-        head.inner.save_pretrained(aside, state_dict={name: weight.to(dtype) for name, weight in state.items()})
+        tuned = {name: weight.to(dtype) for name, weight in state.items()}
+        with hearing_of_each_step(beat):
+            head.inner.save_pretrained(aside, state_dict=tuned, max_shard_size=_FILE_SIZE)
     tokenizer.save_pretrained(aside)
     shutil.rmtree(target, ignore_errors=True)
     aside.rename(target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,15 @@ def longest_answer(asked: Sequence[Exchange], *, said: int | None) -> int:
 
 
 @torch.no_grad()
-def answer(model: Any, tokenizer: Any, asked: Sequence[Exchange], *, max_new_tokens: int, stops: Sequence[int]) -> list[Answer]:
+def answer(
+    model: Any,
+    tokenizer: Any,
+    asked: Sequence[Exchange],
+    *,
+    max_new_tokens: int,
+    stops: Sequence[int],
+    beat: Callable[[], None] = lambda: None,
+) -> list[Answer]:
     """Let a model answer, always choosing the likeliest token.
 
     Longest prompts first, so that a batch wastes little padding; answers come back in the order of the questions.
@@ -71,6 +79,7 @@ def answer(model: Any, tokenizer: Any, asked: Sequence[Exchange], *, max_new_tok
     Args:
         model: with transformers' own attention, in evaluation mode.
         stops: token ids that end an answer.
+        beat: called after each batch.
     """
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stops[0]
     order = sorted(range(len(asked)), key=lambda i: -len(asked[i].prompt))
@@ -102,6 +111,7 @@ def answer(model: Any, tokenizer: Any, asked: Sequence[Exchange], *, max_new_tok
         )
         for row, i in enumerate(batch):
             answers[i] = _read(written[row, longest:].tolist(), tokenizer, stops)
+        beat()
     return [answers[i] for i in range(len(asked))]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,13 +16,14 @@ from finetune_trainer.scoring.metrics import Scores, answer_chrf, same_text
 
 
 @torch.no_grad()
-def score(head: Head, data: Documents, *, packed: bool, budget_tokens: int) -> Scores:
+def score(head: Head, data: Documents, *, packed: bool, budget_tokens: int, beat: Callable[[], None] = lambda: None) -> Scores:
     """Losses and choices for every example, without writing answers.
 
     Args:
         head: in evaluation mode.
         packed: whether documents share rows.
         budget_tokens: tokens per row.
+        beat: called after each row: a test set may take hours.
     """
     count = len(data)
     nll, correct = np.zeros(count), np.zeros(count)
@@ -46,6 +47,7 @@ def score(head: Head, data: Documents, *, packed: bool, budget_tokens: int) -> S
             np.add.at(correct, where, (chosen == batch.targets[piece]).double().cpu().numpy())
             if head.classification:
                 predicted[where] = chosen.cpu().numpy()
+        beat()
     targets = np.ones(count) if head.classification else data.examples["supervised"].astype(np.float64)
     return Scores(
         nll=nll,
