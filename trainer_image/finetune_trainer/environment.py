@@ -105,7 +105,7 @@ def _complaint() -> str:
     import torch
 
     try:
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
     except (RuntimeError, AssertionError) as error:
         return (str(error).splitlines() or [""])[0].partition(". ")[0][:200].rstrip(".")
     return ""
