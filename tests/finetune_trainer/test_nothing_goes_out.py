@@ -1,4 +1,4 @@
-"""Libraries that would tell their makers of a run, or look for something newer at a hub, are told not to."""
+"""Libraries that would tell their makers of a run, look for something newer at a hub, or take a GPU, are told not to."""
 
 from __future__ import annotations
 
@@ -25,3 +25,12 @@ def test_a_stage_that_fetches_or_publishes_may_ask_its_hub() -> None:
     environment: dict[str, str] = {}
     quiet_libraries(environment, online=True)
     assert "HF_HUB_OFFLINE" not in environment
+
+
+@pytest.mark.parametrize(("gpus", "visible", "said"), [(0, "", "cpu"), (0, "-1", "cpu"), (2, "", None), (2, "0,1", None)])
+def test_the_cpu_is_chosen_where_gpus_are_hidden_and_never_where_some_were_asked_for(
+    gpus: int, visible: str, said: str | None
+) -> None:
+    environment = {"CUDA_VISIBLE_DEVICES": visible}
+    quiet_libraries(environment, online=False, gpus=gpus)
+    assert environment.get("DS_ACCELERATOR") == said

@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         config = _read(Path(parsed.config), parsed.stage)
         if config.train is not None and "RANK" not in environment:
             return launch([parsed.stage, "--config", parsed.config], config.train, environment)
-        quiet_libraries(os.environ, online=config.stage in ("prepare", "publish"))
+        quiet_libraries(os.environ, online=config.stage in ("prepare", "publish"), gpus=config.gpus)
         with _ending_when_told(config, environment):
             result = _run(config, environment)
     except Exception as error:

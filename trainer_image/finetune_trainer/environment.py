@@ -40,18 +40,19 @@ _NO_COMPILER = {
 }
 
 
-def quiet_libraries(environment: MutableMapping[str, str], *, online: bool) -> None:
+def quiet_libraries(environment: MutableMapping[str, str], *, online: bool, gpus: int = 0) -> None:
     """Set what is not set yet; a person's own setting wins, except for going online.
 
     Args:
         environment: of this process.
         online: whether this stage may reach model hubs.
+        gpus: that this machine was to give to the stage. Where some were asked for, their absence must be noticed.
     """
     for name, value in {**_QUIET, **_SHARED_CPU, **_NO_COMPILER}.items():
         environment.setdefault(name, value)
     if "PYTORCH_CUDA_ALLOC_CONF" not in environment:  # the older name of the same variable
         environment.setdefault("PYTORCH_ALLOC_CONF", _GROWING_SEGMENTS)
-    if not any(Path(node).exists() for node in _ACCELERATORS):
+    if not gpus and (_hides_gpus(environment) or not any(Path(node).exists() for node in _ACCELERATORS)):
         environment.setdefault("DS_ACCELERATOR", "cpu")
     if not online:
         environment["HF_HUB_OFFLINE"] = "1"
@@ -80,7 +81,7 @@ def sees_gpu(environment: Mapping[str, str], *, expected: int = 0, nodes: Sequen
     if visible and visible >= expected:
         return True
     node = next((node for node in nodes if Path(node).exists()), None)
-    if not visible and not expected and node is None:
+    if not visible and not expected and (node is None or _hides_gpus(environment)):
         return False
     asked = f"{expected} GPU{'s were' if expected > 1 else ' was'} asked for"
     why = "" if visible else _complaint()
@@ -98,6 +99,10 @@ def sees_gpu(environment: Mapping[str, str], *, expected: int = 0, nodes: Sequen
         f"{'' if limit is None else f' with CUDA_VISIBLE_DEVICES={limit}'}{f': {why}' if why else ''}",
         hint="Another node may have them; look at the driver and the device plugin of this one.",
     )
+
+
+def _hides_gpus(environment: Mapping[str, str]) -> bool:
+    return environment.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
 
 
 def _complaint() -> str:

@@ -64,6 +64,7 @@ def test_a_gpu_that_torch_cannot_use_is_no_reason_to_compute_on_the_cpu() -> Non
         sees_gpu({}, nodes=("/dev/null",))
     assert caught.value.field == "spec.image"
     assert sees_gpu({"DS_ACCELERATOR": "cpu"}, nodes=("/dev/null",)) is False
+    assert sees_gpu({"CUDA_VISIBLE_DEVICES": ""}, nodes=("/dev/null",)) is False, "somebody hid it"
     assert sees_gpu({}, nodes=()) is False
 
 
