@@ -28,9 +28,11 @@ http.server.ThreadingHTTPServer(("", 8080), Metrics).serve_forever()
 
 @pytest.fixture(scope="module")
 def kueue(machine: Machine, kube: Kube) -> Iterator[None]:
-    neighbours.install_kueue(machine, kube)
-    yield
-    neighbours.uninstall_kueue(machine, kube)
+    try:
+        neighbours.install_kueue(machine, kube)
+        yield
+    finally:  # one that is half there would refuse the Jobs of all tests to come
+        neighbours.uninstall_kueue(machine, kube)
 
 
 def a_queued_job(name: str, image: str, *, gpus: int) -> Manifest:

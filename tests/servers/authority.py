@@ -1,4 +1,4 @@
-"""Certificates of an authority that a test makes for itself."""
+"""Certificates of an authority that a test makes for itself; keys are PKCS 1, which the oldest reader takes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 _BEGIN = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
@@ -28,7 +28,7 @@ def signed_by_one_of_its_own(folder: Path, *, authority: str | None = None, name
     """A new authority and a certificate of it, in this directory; each holds for the DNS name that it is called by."""
     folder.mkdir(parents=True)
     root = authority or f"authority-of-{folder.name}"
-    signing, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    signing, own = (rsa.generate_private_key(65537, 2048) for _ in range(2))
     found = Pem(folder / "ca.crt", folder / "ca.key", folder / "tls.crt", folder / "tls.key")
     for path, subject, key, rights in (
         (found.ca, root, signing, x509.BasicConstraints(ca=True, path_length=0)),
@@ -49,7 +49,7 @@ def signed_by_one_of_its_own(folder: Path, *, authority: str | None = None, name
         path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     plain = serialization.NoEncryption()
     for path, key in ((found.ca_key, signing), (found.key, own)):
-        path.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+        path.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, plain))
     return found
 
 
