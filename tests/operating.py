@@ -20,6 +20,7 @@ from builders import a_manifest
 from finetune_operator import main
 from finetune_operator.settings import Settings, read_settings
 from servers.api import ApiServer
+from servers.beside import Beside
 
 FTJS, JOBS = ("finetune.dev/v1alpha1", "finetunejobs"), ("batch/v1", "jobs")
 LEASES, SECRETS = ("coordination.k8s.io/v1", "leases"), ("v1", "secrets")
@@ -102,7 +103,7 @@ async def until_calm(api: ApiServer) -> None:
         known, looks = found, looks + 1 if found == known else 0
 
 
-def submit(api: ApiServer, name: str = "support", **spec: Any) -> None:
+def submit(api: ApiServer | Beside, name: str = "support", **spec: Any) -> None:
     """kubectl apply."""
     api.put(FTJS, {**a_manifest(name, **spec), "status": {"observedGeneration": 0}})
 

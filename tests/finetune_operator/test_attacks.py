@@ -23,9 +23,8 @@ from typing import Any
 
 import pytest
 
-from builders import a_manifest
 from finetune_api import meta
-from operating import FTJS, JOBS, LEASES, SECRETS, a_free_port, a_process, retried
+from operating import FTJS, JOBS, LEASES, SECRETS, a_free_port, a_process, retried, submit
 from reporting import a_report
 from servers.beside import Beside, beside
 
@@ -349,22 +348,19 @@ def test_a_manifest_as_deep_as_the_api_server_takes_it_blinds_nobody(tmp_path: P
         deep = {"a": deep}
     with beside(tmp_path) as api:
 
-        def submit(name: str, **spec: Any) -> None:
-            api.put(FTJS, {**a_manifest(name, **spec), "status": {"observedGeneration": 0}})
-
         def phase() -> object:
             return api.api.objects[FTJS, "ml", "bottomless"]["status"].get("phase")
 
         with a_process(api.kubeconfig, tmp_path / "log"):
-            submit("before")
+            submit(api, "before")
             retried(lambda: (JOBS, "ml", "before-prepare-1") in api.api.objects)
-            submit("bottomless", scheduling={"affinity": deep})
+            submit(api, "bottomless", scheduling={"affinity": deep})
             retried(lambda: phase() == "Failed")
-            submit("support")
+            submit(api, "support")
             retried(lambda: (JOBS, "ml", "support-prepare-1") in api.api.objects)
         assert (JOBS, "ml", "support-prepare-1") in api.api.objects, (tmp_path / "log").read_text()[-3000:]
         assert phase() == "Failed"
         with a_process(api.kubeconfig, tmp_path / "log-again"):
-            submit("after")
+            submit(api, "after")
             retried(lambda: (JOBS, "ml", "after-prepare-1") in api.api.objects)
         assert (JOBS, "ml", "after-prepare-1") in api.api.objects, "the next one lists it"
