@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -128,6 +129,8 @@ def _taken_up(
             reports.append(reporting(kube, operator, kube.kubeconfig, namespace, count, seconds))
             time.sleep(10)
             calls = idle(operator, 30)
+        # Whoever cannot wait for the tables has what is known so far.
+        print(rows[-2:], reports[-1], file=sys.stderr, flush=True)
         if beside:
             with beside() as neighbour, a_namespace(kube, f"trainjobs-{count}") as namespace:
                 took = taken_up(kube, neighbour, partial(kubeflow_trainer.write_jobs, kube.kubeconfig), namespace, count)

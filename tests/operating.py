@@ -59,7 +59,7 @@ def with_an_operator(
 
             running = asyncio.create_task(asyncio.to_thread(lambda: asyncio.run(operate())))
             try:
-                await asyncio.wait_for(story(api, running), 60)
+                await asyncio.wait_for(story(api, running), 120)
             finally:
                 if not running.done():
                     loops[0].call_soon_threadsafe(stop.set)
@@ -95,9 +95,9 @@ def all_but_the_lease(api: ApiServer) -> dict[str, int]:
 
 
 async def until_calm(api: ApiServer) -> None:
-    """Until nothing but the lease was asked for in many looks: a busy machine may sleep through one."""
+    """Until nothing but the lease was asked for in a second of looks: a busy machine may sleep through some."""
     known, looks = all_but_the_lease(api), 0
-    while looks < 25:
+    while looks < 50:
         await asyncio.sleep(0.02)
         found = all_but_the_lease(api)
         known, looks = found, looks + 1 if found == known else 0
@@ -118,6 +118,17 @@ def scraped(port: int) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         text: str = answer.read().decode()
         return text
+
+
+async def scraped_when(port: int, *words: str) -> str:
+    """What Prometheus would read as soon as it holds all the words, or after half a minute: what is missing shows then."""
+    text = ""
+    for _ in range(300):
+        text = await asyncio.to_thread(scraped, port)
+        if all(word in text for word in words):
+            break
+        await asyncio.sleep(0.1)
+    return text
 
 
 def a_free_port() -> int:

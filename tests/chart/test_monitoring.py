@@ -19,7 +19,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from charts import CHART, NAMESPACE, ROOT, installed, one, program, run_helm
-from operating import FTJS, JOBS, a_free_port, retried, submit, the, until, until_calm, with_an_operator
+from operating import FTJS, JOBS, a_free_port, retried, scraped_when, submit, the, until, until_calm, with_an_operator
 from servers.api import ApiServer
 
 ALERTS: list[dict[str, Any]] = [
@@ -75,17 +75,13 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Said:
 def scraped_operator(folder: Path, take: Any) -> Iterator[None]:
     port = a_free_port()
 
-    def read() -> Scrape:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-            return Scrape(answer.read().decode())
-
     async def story(api: ApiServer, running: asyncio.Task[None]) -> None:
         for number in range(10):
             submit(api, f"job-{number}")
             await until(lambda n=number: the(api, JOBS, f"job-{n}-prepare-1"), running)  # type: ignore[misc]
             if number in (0, 9):
                 await until_calm(api)
-                take(await asyncio.to_thread(read))
+                take(Scrape(await scraped_when(port, f'finetune_operator_jobs{{phase="Preparing"}} {number + 1}.0')))
 
     with_an_operator(folder, story, FINETUNE_PROBE_PORT=str(port))
     yield
@@ -96,9 +92,9 @@ def said_of_each(tmp_path_factory: pytest.TempPathFactory) -> list[Scrape]:
     """With places for two jobs: three train; one has ended and one is gone."""
     port, scrapes = a_free_port(), list[Scrape]()
 
-    def read() -> Scrape:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-            return Scrape(answer.read().decode())
+    async def scrape_with_loss_of(*names: str) -> Scrape:
+        lines = (f'finetune_operator_job_loss{{job_name="{name}",job_namespace="ml"}}' for name in names)
+        return Scrape(await scraped_when(port, *lines))
 
     def training(api: ApiServer, name: str) -> None:
         progress = {"percent": 25, "loss": 1.5, "etaSeconds": 840, "updatedAt": "2026-11-30T12:00:00Z"}
@@ -113,13 +109,13 @@ def said_of_each(tmp_path_factory: pytest.TempPathFactory) -> list[Scrape]:
             await until_calm(api)
             training(api, name)
             await until_calm(api)
-        scrapes.append(await asyncio.to_thread(read))
+        scrapes.append(await scrape_with_loss_of("a", "b"))
         api.drop(FTJS, "a")
         over = {"observedGeneration": 1, "phase": "Succeeded", "completionTime": "2026-11-30T12:00:00Z"}
         api.put(FTJS, {**(the(api, FTJS, "b") or {}), "status": over})
         training(api, "c")
         await until_calm(api)
-        scrapes.append(await asyncio.to_thread(read))
+        scrapes.append(await scrape_with_loss_of("c"))
 
     with_an_operator(tmp_path_factory.mktemp("operator"), story, FINETUNE_PROBE_PORT=str(port), FINETUNE_METRICS_JOBS="2")
     return scrapes

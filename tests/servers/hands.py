@@ -12,12 +12,13 @@ from servers.samples import LAST
 
 @dataclass
 class Hands:
-    """Works in `folder` with the variables of `environment`; notes in `slept` how long it would have waited."""
+    """Works in `folder` with the variables of `environment`; notes in `slept` how long it would have waited, in `beats` when bytes got on."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
     mounts: Mounts = field(default_factory=Mounts)
     slept: list[float] = field(default_factory=list)
+    beats: list[None] = field(default_factory=list)
     patience: Patience = field(default_factory=Patience)
     prefix: str = ""
 
@@ -65,4 +66,5 @@ class Hands:
             field="spec.output.uri",
             last=last,
             patience=self.patience,
+            beat=lambda: self.beats.append(None),
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def run(
         now=now,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
-    digest, size = _write_manifest(config, workspace, evaluation, folder)
+    digest, size = _write_manifest(config, workspace, evaluation, folder, beat=reporter.repeat)
     publish(
         folder,
         orders.uri,
@@ -74,6 +74,7 @@ def run(
         mounts=config.mounts,
         field="spec.output.uri",
         last=[_FIRST_READ[orders.format], MANIFEST],
+        beat=reporter.repeat,
     )
     shutil.rmtree(folder)
     output = OutputSummary(
@@ -106,14 +107,16 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copyfile(path, place)
 
 
-def _write_manifest(config: TrainerConfig, workspace: Workspace, evaluation: dict[str, Any], folder: Path) -> tuple[str, int]:
+def _write_manifest(
+    config: TrainerConfig, workspace: Workspace, evaluation: dict[str, Any], folder: Path, *, beat: Callable[[], None]
+) -> tuple[str, int]:
     """List every file with its SHA-256, and what they come from; returns the manifest's digest and the bytes of all files.
 
     It holds no time, so publishing the same model again gives the same manifest.
     """
     assert config.publish is not None
     files = {
-        str(path.relative_to(folder)): {"sha256": file_digest(path), "bytes": path.stat().st_size}
+        str(path.relative_to(folder)): {"sha256": file_digest(path, beat=beat), "bytes": path.stat().st_size}
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }

@@ -62,9 +62,13 @@ class ProgressReporter:
         self._leave(status)
 
     def repeat(self) -> None:
-        """Leave the last state once more, as of now: some work takes hours, and who sees no report takes a run for dead."""
-        if self._last is not None:
-            self._leave(self._last.model_copy(update={"last_updated_time": self._now()}))
+        """Leave the last state once more, as of now: some work takes hours, and who sees no report takes a run for dead.
+
+        Cheap until it is time for another report, so it may be called with each piece of work, from any thread.
+        """
+        last, now = self._last, self._now()
+        if last is not None and (now - last.last_updated_time).total_seconds() >= self._interval:
+            self._leave(last.model_copy(update={"last_updated_time": now}))
 
     def _leave(self, status: TrainerStatus) -> None:
         with self._lock:

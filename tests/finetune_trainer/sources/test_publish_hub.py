@@ -44,6 +44,15 @@ def test_a_new_repository_is_private_and_gets_all_files_in_one_commit(hands: Han
     ]
 
 
+def test_a_large_file_shows_that_it_goes_on(hands: Hands, hub: HubServer, tmp_path: Path) -> None:
+    files = {**an_adapter("v1"), "adapter_model.safetensors": b"w" * (9 << 20)}
+
+    hands.publish(write(tmp_path / "v1", files), URI)
+
+    assert published(hub) == files
+    assert len(hands.beats) > 20, "both while it is hashed and while it is sent"
+
+
 def test_a_newer_publication_replaces_the_older_one_in_one_commit(hands: Hands, hub: HubServer, tmp_path: Path) -> None:
     hands.publish(write(tmp_path / "v1", an_adapter("v1", "only-in-v1.json")), URI)
     hub.commits.clear()

@@ -44,6 +44,15 @@ def test_a_publication_stands_at_the_target_and_nothing_beside_it(hands: Hands, 
     assert stat.S_IMODE((claim / "team/support").stat().st_mode) == 0o755
 
 
+def test_a_large_file_shows_that_it_goes_on(hands: Hands, claim: Path, tmp_path: Path) -> None:
+    files = {**an_adapter("v1"), "adapter_model.safetensors": b"w" * (17 << 20)}
+
+    hands.publish(write(tmp_path / "v1", files), "pvc://models/support")
+
+    assert read(claim / "support") == files
+    assert len(hands.beats) > len(files) + 4
+
+
 def test_links_are_published_as_what_they_lead_to(hands: Hands, tmp_path: Path) -> None:
     weights = write(tmp_path / "merged", {"model.safetensors": b"weights"}) / "model.safetensors"
     source = write(tmp_path / "publication", {"manifest.json": b"{}"})

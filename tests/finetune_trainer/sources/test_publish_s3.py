@@ -162,6 +162,7 @@ def test_a_large_file_goes_up_in_parts(hands: Hands, store: S3Server, tmp_path: 
 
     assert len(there(store)["adapter_model.safetensors"]) == 65 << 20
     assert sum("partNumber=" in asked for asked in store.asked) == 2
+    assert len(hands.beats) > 20, "hours of it are told from a stall"
 
 
 def test_parts_of_a_failed_upload_are_taken_back(hands: Hands, store: S3Server, tmp_path: Path) -> None:

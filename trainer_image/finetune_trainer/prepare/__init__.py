@@ -59,7 +59,8 @@ def run(
             for dataset, files in zip(orders.datasets, inputs, strict=True):
                 ingest.read(dataset, files, reporter)
         ingest.finish()
-        facts, summary = select_and_write(orders, ingest, target, workspace, scratch, revision, environment)
+        beat = reporter.repeat
+        facts, summary = select_and_write(orders, ingest, target, workspace, scratch, revision, environment, beat=beat)
     except UserError:
         # Nobody comes back for them before somebody has changed something.
         _remove([*earlier, scratch, downloads])

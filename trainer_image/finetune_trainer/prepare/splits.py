@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,8 @@ def select_and_write(
     scratch: Path,
     revision: str | None,
     environment: Mapping[str, str],
+    *,
+    beat: Callable[[], None],
 ) -> tuple[tuple[ModelFacts | None, DataFacts], DataSummary]:
     """Decide where every example goes, write the splits, the manifest and the report.
 
@@ -54,6 +56,7 @@ def select_and_write(
         scratch: a directory of this attempt's.
         revision: commit of a hub model.
         environment: says how many cores there are.
+        beat: called again and again: nothing of this counts rows, and with millions of them it takes long.
     Returns: facts of model (None without one) and data, for the plan; the summary, for the status.
     Raises: DataError if no example is left.
     """
@@ -78,6 +81,7 @@ def select_and_write(
         folder=scratch / "select",
         drop=counter,
         threads=cores(environment),
+        beat=beat,
     )
     for (name, reason), rows in counter.counts.items():
         ingest.problems.drop(name, reason, rows)
@@ -90,13 +94,14 @@ def select_and_write(
     renumber = np.array([labels.index(label) for label in ingest.labels], dtype=np.int32)
     end = _end_of_cut(ingest)
     for name, destination in names.items():
-        _write_split(spool, weights, selection, destination, aside / name, renumber=renumber, end_token=end, key=ingest.key)
+        folder, key = aside / name, ingest.key
+        _write_split(spool, weights, selection, destination, folder, renumber=renumber, end_token=end, key=key, beat=beat)
     splits = {name: open_documents(aside / name) for name in names}
-    digest = _digest(aside, list(names))
+    digest = _digest(aside, list(names), beat)
     mixing = [source.dataset.weight for source in ingest.sources]
     facts = data_facts(splits, digest, selection.max_length, len(labels), mixing)
     summary = data_summary(splits, ingest.problems, digest, ingest.personal)
-    model = _model_facts(ingest, workspace, revision) if has_model(workspace.model) else None
+    model = _model_facts(ingest, workspace, revision, beat) if has_model(workspace.model) else None
     unit = "tokens" if model is not None else "characters"
     report = data_report(ingest, selection, splits, labels, summary, counter.contamination, weighed, unit=unit)
     manifest = {
@@ -122,11 +127,11 @@ def select_and_write(
     return (model, facts), summary.model_copy(update={"warnings": len(report.warnings)})
 
 
-def _model_facts(ingest: Ingest, workspace: Workspace, revision: str | None) -> ModelFacts:
+def _model_facts(ingest: Ingest, workspace: Workspace, revision: str | None, beat: Callable[[], None]) -> ModelFacts:
     from finetune_trainer.model.facts import model_facts
 
     assert not isinstance(ingest.model_config, NoModel)
-    weights_digest = tree_digest(workspace.model, [p.name for p in workspace.model.glob("*.safetensors")])
+    weights_digest = tree_digest(workspace.model, [p.name for p in workspace.model.glob("*.safetensors")], beat=beat)
     template_digest = ingest.template.digest if ingest.template else None
     return model_facts(
         ingest.model_config, revision=revision, digest=f"sha256:{weights_digest}", template_digest=template_digest
@@ -148,6 +153,7 @@ def _write_split(
     renumber: np.ndarray,
     end_token: int | None,
     key: bytes | None,
+    beat: Callable[[], None],
 ) -> None:
     """Copy one split out of the spool, cutting what is too long where that was asked for.
 
@@ -168,15 +174,16 @@ def _write_split(
         labelled = examples["label"] >= 0
         examples["label"][labelled] = renumber[examples["label"][labelled]] if len(renumber) else -1
         writer.write(tokens, supervised, examples)
+        beat()
     writer.close()
 
 
-def _digest(folder: Path, names: Sequence[str]) -> str:
+def _digest(folder: Path, names: Sequence[str], beat: Callable[[], None]) -> str:
     """SHA-256 over all splits: tokens, masks, weights, labels."""
     digest = hashlib.sha256()
     for name in sorted(names):
         for file in ("tokens.bin", "supervised.bin"):
-            digest.update(f"{name}/{file} {file_digest(folder / name / file)}\n".encode())
+            digest.update(f"{name}/{file} {file_digest(folder / name / file, beat=beat)}\n".encode())
         examples = np.load(folder / name / "examples.npy", mmap_mode="r")
         for begin in range(0, len(examples), 1 << 16):
             for column in ("length", "label", "weight"):

@@ -8,7 +8,7 @@ sentence with the field and the remedy, and every way in which a server fails in
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,6 +186,7 @@ def publish(
     field: str,
     last: Sequence[str],
     patience: Patience = PATIENCE,
+    beat: Callable[[], None] = lambda: None,
 ) -> None:
     """Make what is at a URI equal to a directory. Readers see all of it or nothing of it, at any moment.
 
@@ -201,17 +202,18 @@ def publish(
         last: files by which readers find the others, in the order in which they are written where files are written one
             by one; the last of them is the manifest, by which a publication is known as such.
         patience: how long to bear with a server.
+        beat: called again and again while bytes get there, from any thread: a large model takes hours.
     Raises: UserError if the target is taken or may not be written, Transient if a server failed too often.
     """
     location = parse(uri, field=field)
     what = publication(directory, last)
     match location.scheme:
         case "file" | "pvc":
-            publish_mounted(what, open_mounted(location, mounts), location)
+            publish_mounted(what, open_mounted(location, mounts), location, beat)
         case "s3":
-            publish_s3(what, open_s3(location, credentials, patience), location)
+            publish_s3(what, open_s3(location, credentials, patience), location, beat)
         case "hf":
-            publish_hub(what, location, credentials, patience)
+            publish_hub(what, location, credentials, patience, beat)
         case _:
             raise location.problem("cannot be written: an output goes to pvc, s3, hf or file")
 

@@ -2,13 +2,17 @@
 
 The library's upload_folder() would be shorter, but where Xet is installed it makes several commits, and readers of the
 branch see the states between. So the operations are listed here: all files are added, and what is no longer there is
-deleted, in one commit on top of the one that was looked at.
+deleted, in one commit on top of the one that was looked at. Files are given to it open: then it uses plain uploads, which
+every hub has and which are heard here as they go on; of Xet storage only the hub of that name knows.
 """
 
 from __future__ import annotations
 
+import io
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune_trainer.sources.credentials import Credentials
@@ -26,7 +30,9 @@ logger = logging.getLogger(__name__)
 _MADE_BY_THE_HUB = {".gitattributes", "README.md"}
 
 
-def publish_hub(what: Publication, location: Location, credentials: Credentials, patience: Patience) -> None:
+def publish_hub(
+    what: Publication, location: Location, credentials: Credentials, patience: Patience, beat: Callable[[], None]
+) -> None:
     """Make a model repository equal to a directory; a repository that does not exist is made, private.
 
     Args:
@@ -34,6 +40,7 @@ def publish_hub(what: Publication, location: Location, credentials: Credentials,
         location: the target: hf://org/name, or hf://org/name@branch.
         credentials: HF_TOKEN, which must be allowed to write, and HF_ENDPOINT.
         patience: how often to try.
+        beat: called as bytes are taken.
     Raises: UserError if the repository holds something else or may not be written; Transient if the hub failed too often.
     """
     repo = repository(location, "model")
@@ -45,8 +52,7 @@ def publish_hub(what: Publication, location: Location, credentials: Credentials,
         commit, found = _prepare(api, repo)
         if found - _MADE_BY_THE_HUB:
             check_replaceable(found, what, location)
-        # Open files make the library use plain uploads: other hubs have no Xet storage, and it does not ask them.
-        _commit(api, repo, what, commit, found, plainly=credentials.get("HF_ENDPOINT") is not None)
+        _commit(api, repo, what, commit, found, beat)
 
     patiently(lambda: asking(location, credentials, attempt), patience)
     logger.info("published %d files at %s", len(what.names), location.shown)
@@ -61,12 +67,26 @@ def _prepare(api: HfApi, repo: Repository) -> tuple[str, set[str]]:
     return info.sha or "", {file.rfilename for file in info.siblings or ()}
 
 
-def _commit(api: HfApi, repo: Repository, what: Publication, parent: str, found: set[str], *, plainly: bool) -> None:
+class _Heard(io.BufferedReader):
+    """An open file that tells when somebody reads on in it."""
+
+    def __init__(self, path: Path, beat: Callable[[], None]) -> None:
+        super().__init__(io.FileIO(path))
+        self._beat = beat
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._beat()
+        return super().read(size)
+
+
+def _commit(
+    api: HfApi, repo: Repository, what: Publication, parent: str, found: set[str], beat: Callable[[], None]
+) -> None:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     gone = sorted(found - set(what.names) - {".gitattributes"})
     with ExitStack() as files:
-        sources = [files.enter_context(what.path(name).open("rb")) if plainly else what.path(name) for name in what.names]
+        sources = [files.enter_context(_Heard(what.path(name), beat)) for name in what.names]
         api.create_commit(
             repo.id,
             [*map(CommitOperationAdd, what.names, sources), *map(CommitOperationDelete, gone)],

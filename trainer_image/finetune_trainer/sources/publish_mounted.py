@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,14 +21,17 @@ from finetune_trainer.sources.publication import Publication, check_replaceable,
 
 logger = logging.getLogger(__name__)
 
+_CHUNK = 1 << 22
 
-def publish_mounted(what: Publication, store: MountedStore, location: Location) -> None:
+
+def publish_mounted(what: Publication, store: MountedStore, location: Location, beat: Callable[[], None]) -> None:
     """Make `what` the directory that the URI names.
 
     Args:
         what: the files.
         store: the place.
         location: the target.
+        beat: called after each few MiB.
     Raises: UserError if the target is taken, is a whole volume, or cannot be written.
     """
     if not store.path.strip("/"):
@@ -47,7 +50,7 @@ def publish_mounted(what: Publication, store: MountedStore, location: Location) 
             return
         _check(what, target, location)
         with _aside(target) as aside:
-            _copy(what, aside)
+            _copy(what, aside, beat)
             old = _place(aside, target)
         sync(target.parent)
     if old is not None:
@@ -81,14 +84,18 @@ def _aside(target: Path) -> Iterator[Path]:
         raise
 
 
-def _copy(what: Publication, aside: Path) -> None:
+def _copy(what: Publication, aside: Path, beat: Callable[[], None]) -> None:
     directories = {aside}
     for name in what.names:
         copy = aside / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         directories.update(directory for directory in copy.parents if directory.is_relative_to(aside))
-        shutil.copyfile(what.path(name), copy)
+        with what.path(name).open("rb") as source, copy.open("wb") as target:
+            while chunk := source.read(_CHUNK):
+                target.write(chunk)
+                beat()
         sync(copy)
+        beat()
     for directory in directories:
         sync(directory)
 

@@ -8,7 +8,7 @@ be half written; it tells the next attempt that what lies there without a manife
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,16 +27,17 @@ _ENTRIES = ("config.json", "adapter_config.json")
 _PART = 64 << 20
 
 
-def publish_s3(what: Publication, store: S3Store, location: Location) -> None:
+def publish_s3(what: Publication, store: S3Store, location: Location, beat: Callable[[], None]) -> None:
     """Make the objects below a prefix equal to a directory.
 
     Args:
         what: the files.
         store: the bucket.
         location: the target.
+        beat: called as bytes are taken.
     Raises: UserError if the prefix holds something else or may not be written; Transient if the store failed too often.
     """
-    target = _Target(store, location)
+    target = _Target(store, location, beat)
     found = target.sizes()
     if target.has(what.manifest, what.path(what.manifest).read_bytes(), found) and what.sizes().items() <= found.items():
         target.delete(name for name in (MARKER,) if name in found)
@@ -65,6 +66,7 @@ def publish_s3(what: Publication, store: S3Store, location: Location) -> None:
 class _Target:
     store: S3Store
     location: Location
+    beat: Callable[[], None]
 
     @property
     def client(self) -> Any:
@@ -109,11 +111,8 @@ class _Target:
 
         parts = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART, max_concurrency=4)
         with what.path(name).open("rb") as file:
-            asking(
-                self.location,
-                lambda: self.client.upload_fileobj(file, self.bucket, self.key(name), Config=parts),
-                what=name,
-            )
+            told = {"Config": parts, "Callback": lambda _: self.beat()}
+            asking(self.location, lambda: self.client.upload_fileobj(file, self.bucket, self.key(name), **told), what=name)
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete objects, one after the other, in this order."""

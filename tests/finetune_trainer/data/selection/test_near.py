@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ def near(
     answers: list[int] | None = None,
     similarity: float = NEAR_SIMILARITY,
     threads: int = 1,
+    beat: Callable[[], None] = lambda: None,
 ) -> Near:
     """What is found among questions with answers, the first of which has precedence."""
     shingles, counts = Shingler()(pairs)
@@ -35,9 +37,9 @@ def near(
     folder.mkdir()
     protected = np.array(roles or [TRAIN] * len(pairs), np.uint8)
     order = np.argsort(protected, kind="stable")
-    sets = Sets(shingles, counts, np.zeros(len(pairs), np.int32), order, folder=folder, threads=threads)
+    sets = Sets(shingles, counts, np.zeros(len(pairs), np.int32), order, folder=folder, threads=threads, beat=beat)
     answer = np.array(answers or [0] * len(pairs), np.uint64)[order]
-    return find_near(sets, order, protected[order], answer, rows=len(pairs), similarity=similarity)
+    return find_near(sets, order, protected[order], answer, rows=len(pairs), similarity=similarity, beat=beat)
 
 
 def kept(texts: list[str], folder: Path, **more: object) -> list[int]:
@@ -97,6 +99,12 @@ def test_forms_that_many_fill_in_cost_no_square_of_comparisons_and_hide_no_copy(
         asked.append(sets.pairs)
     assert asked[0] > 0
     assert asked[1] < 8 * asked[0], "four times the rows, not sixteen times the pairs"
+
+
+def test_a_long_search_shows_again_and_again_that_it_goes_on(tmp_path: Path) -> None:
+    beats: list[None] = []
+    near([(text, "") for text in long_texts(50)], tmp_path, beat=lambda: beats.append(None))
+    assert len(beats) > 10
 
 
 def test_one_answer_to_many_questions_is_no_copy(tmp_path: Path) -> None:

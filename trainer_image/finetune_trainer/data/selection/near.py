@@ -13,7 +13,7 @@ Sets and signatures lie on disk, in the order of precedence; in memory are some 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -69,6 +69,7 @@ class Sets:
         order: the rows to compare, the one that stays first.
         folder: for the files.
         threads: that compute signatures.
+        beat: called after each part of the rows.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Sets:
         *,
         folder: Path,
         threads: int,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         ends = np.cumsum(counts, dtype=np.int64)
         form = _form(shingles, counts, ends, dataset, order)
@@ -96,6 +98,7 @@ class Sets:
                 left = np.bincount(sides[keep], minlength=2 * len(rows)).reshape(-1, 2)
                 self.asked[begin:end], self.sizes[begin:end] = left[:, 0], left.sum(axis=1)
                 file.write(values[keep].tobytes())
+                beat()
         self.begins = np.cumsum(self.sizes, dtype=np.int64) - self.sizes
         total = int(self.sizes.sum(dtype=np.int64))
         self.values: NDArray[np.uint32] = np.asarray(
@@ -105,7 +108,8 @@ class Sets:
             np.lib.format.open_memmap(folder / "signatures.npy", mode="w+", dtype=np.uint8, shape=(len(order), HASHES))
         )
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(self._sign, _chunks(self.sizes)))
+            for _ in pool.map(self._sign, _chunks(self.sizes)):
+                beat()
 
     def _sign(self, part: tuple[int, int]) -> None:
         begin, end = part
@@ -168,6 +172,7 @@ def find_near(
     *,
     rows: int,
     similarity: float,
+    beat: Callable[[], None] = lambda: None,
 ) -> Near:
     """Say which rows leave, and which must stay together.
 
@@ -178,8 +183,9 @@ def find_near(
         answer: label or short answer as a number, 0 for none; another one is no duplicate. Shape (compared,).
         rows: how many there are at all.
         similarity: from which on rows are alike, above 0 and at most 1.
+        beat: called after each band, of which a pass has dozens.
     """
-    search = _Search(sets, protected, answer, similarity)
+    search = _Search(sets, protected, answer, similarity, beat)
     kept = np.full(rows, -1, np.int64)
     active = sets.sizes > 0
     unsettled = active.copy()
@@ -206,8 +212,15 @@ def find_near(
 class _Search:
     """Passes over all bands."""
 
-    def __init__(self, sets: Sets, protected: NDArray[np.uint8], answer: NDArray[np.uint64], similarity: float) -> None:
-        self._sets, self._protected, self._answer, self._similarity = sets, protected, answer, similarity
+    def __init__(
+        self,
+        sets: Sets,
+        protected: NDArray[np.uint8],
+        answer: NDArray[np.uint64],
+        similarity: float,
+        beat: Callable[[], None],
+    ) -> None:
+        self._sets, self._protected, self._answer, self._similarity, self._beat = sets, protected, answer, similarity, beat
         self._rows = band_rows(similarity)
         self.unions = Unions(len(protected))
         """What stays together, after the passes that were made."""
@@ -226,6 +239,7 @@ class _Search:
             keys = band_keys(self._sets.signatures[members], self._rows, band)
             by_key = np.argsort(keys, kind="stable")
             self._buckets(members[by_key], keys[by_key], unsettled, parent)
+            self._beat()
         return parent
 
     def _buckets(

@@ -5,7 +5,7 @@ Which example stays never depends on the order of files or rows: the most protec
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -123,12 +123,13 @@ class Repeats:
         knows_the_exam(members(), len(exam), TRAIN, exam, folder=self._folder)
         self._leave_rows(exam, "group_in_held_out_data")
 
-    def leave_out_near(self, similarity: float, *, threads: int) -> NDArray[np.int64]:
+    def leave_out_near(self, similarity: float, *, threads: int, beat: Callable[[], None]) -> NDArray[np.int64]:
         """Rows that are nearly the same as another.
 
         Args:
             similarity: from which on rows are alike (near.py).
             threads: that compute signatures.
+            beat: called again and again: millions of rows take long.
         Returns: per row a row that must be on the same side of the split.
         """
         records, folder = self._records, self._folder
@@ -137,10 +138,11 @@ class Repeats:
         stays = np.concatenate([stays for _, _, stays in self._rows()])
         order = np.lexsort((*content, self._protected[dataset]))
         order = order[stays[order]]
-        sets = Sets(records.shingles, np.array(records.rows["shingles"]), dataset, order, folder=folder, threads=threads)
+        counts = np.array(records.rows["shingles"])
+        sets = Sets(records.shingles, counts, dataset, order, folder=folder, threads=threads, beat=beat)
         let_go(records.shingles)  # the sets have taken over what they need of them
         answer, protected = records.rows["answer"][order], self._protected[dataset[order]]
-        near = find_near(sets, order, protected, answer, rows=len(self._first), similarity=similarity)
+        near = find_near(sets, order, protected, answer, rows=len(self._first), similarity=similarity, beat=beat)
         self._leave_rows(np.where(near.kept >= 0, dataset[near.kept], -1), "near_duplicate", "near_held_out_data")
         return near.united
 

@@ -5,7 +5,7 @@ Works on the records alone, mapped from disk, in blocks: 100 bytes per example a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -68,6 +68,7 @@ def select(
     folder: Path,
     drop: DropCounter,
     threads: int = 1,
+    beat: Callable[[], None] = lambda: None,
 ) -> Selection:
     """Decide where every example goes.
 
@@ -80,6 +81,7 @@ def select(
         folder: an empty directory for scratch files.
         drop: is told how many examples of which dataset are left out, and why.
         threads: for the search for near-duplicates.
+        beat: called again and again during that search.
     Raises: DataError if too many examples are too long, or nothing is left to train on.
     """
     examples = records.examples
@@ -100,7 +102,7 @@ def select(
         repeats.leave_out_what_exams_know()
     if settings.deduplicate == "near":
         assert settings.near_similarity is not None
-        united = repeats.leave_out_near(settings.near_similarity, threads=threads)
+        united = repeats.leave_out_near(settings.near_similarity, threads=threads, beat=beat)
     shares = (settings.split.validation or 0.0, settings.split.test or 0.0)
     wholes = Wholes(records, united)
     wholes.keep_large_ones_in_training(min(filter(None, shares), default=0.0), destination == TRAIN)
