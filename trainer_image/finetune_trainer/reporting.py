@@ -66,9 +66,11 @@ class ProgressReporter:
 
         Cheap until it is time for another report, so it may be called with each piece of work, from any thread.
         """
-        last, now = self._last, self._now()
-        if last is not None and (now - last.last_updated_time).total_seconds() >= self._interval:
-            self._leave(last.model_copy(update={"last_updated_time": now}))
+        if self._last is None:
+            return
+        now = self._now()
+        if (now - self._last.last_updated_time).total_seconds() >= self._interval:
+            self._leave(self._last.model_copy(update={"last_updated_time": now}))
 
     def _leave(self, status: TrainerStatus) -> None:
         with self._lock:
