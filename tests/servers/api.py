@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -95,7 +96,8 @@ class ApiServer:
         key = (resource, metadata.setdefault("namespace", "ml"), metadata["name"])
         old = self.objects.get(key)
         metadata.setdefault("uid", old["metadata"]["uid"] if old else f"uid-{number}")
-        metadata.setdefault("creationTimestamp", "2026-11-30T12:00:00Z")
+        # As of now: whoever reads it has the machine's clock, and would think a fixed time far past or not yet come.
+        metadata.setdefault("creationTimestamp", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         metadata["resourceVersion"] = number
         known = old["metadata"]["generation"] if old else 0
         metadata["generation"] = known + (old is None or old.get("spec") != found.get("spec"))
