@@ -30,10 +30,12 @@ def in_doubt(jobs: Sequence[Manifest], pods: Sequence[Manifest]) -> list[tuple[s
             found.append((child["metadata"]["uid"], _time(started)))
     for pod in pods:
         status = pod.get("status") or {}
-        scheduled = any(c["type"] == "PodScheduled" and c["status"] == "True" for c in status.get("conditions") or ())
+        placed = [c for c in status.get("conditions") or () if c["type"] == "PodScheduled" and c["status"] == "True"]
         waiting = [c.get("state", {}).get("waiting", {}).get("reason") for c in status.get("containerStatuses") or ()]
-        if status.get("phase") == "Pending" and scheduled and (not waiting or "ContainerCreating" in waiting):
-            found.append((pod["metadata"]["uid"], _time(status.get("startTime") or pod["metadata"]["creationTimestamp"])))
+        if status.get("phase") == "Pending" and placed and (not waiting or "ContainerCreating" in waiting):
+            # Not status.startTime: that is of the node's clock, and one that is ahead would be asked about hours later.
+            since = placed[0].get("lastTransitionTime") or pod["metadata"]["creationTimestamp"]
+            found.append((pod["metadata"]["uid"], _time(since)))
     return found
 
 

@@ -66,7 +66,7 @@ def _attempt(
     alive = [pod for pod in pods if not pod.has_ended]
     progress = _progress(job, name, child)
     have_started = [pod for pod in pods if pod.has_started]
-    started_at = last(*(pod.started_at for pod in pods)) if len(have_started) >= _width(child) else None
+    started_at = first(last(*(pod.started_at for pod in pods)), now) if len(have_started) >= _width(child) else None
     resumed = progress.resumed_from_step if progress else None
     seen = AttemptSeen(
         name.stage, name.number, AttemptState.RUNNING, started_at=started_at, progress=progress, resumed_from_step=resumed
@@ -113,15 +113,26 @@ def _ended(job: FineTuneJob, seen: AttemptSeen, child: Manifest, pods: list[Pod]
     foreign = job.spec.command is not None and seen.stage is Stage.TRAIN
     end = exit_of(child, pods, width=_width(child), foreign=foreign)
     trained = end.result.trained if end.result else None
-    finished = last(*(pod.finished_at for pod in pods)) or moment((child.get("status") or {}).get("completionTime")) or now
+    finished = _finished(child, pods, now)
     return replace(
         seen,
         state=AttemptState.ENDED,
-        started_at=last(*(pod.started_at for pod in pods)),  # of those that are left
-        finished_at=min(finished, now),
+        started_at=first(last(*(pod.started_at for pod in pods)), finished),  # of those that are left
+        finished_at=finished,
         exit=end,
         resumed_from_step=trained.resumed_from_step if trained else seen.resumed_from_step,
     )
+
+
+def _finished(child: Manifest, pods: Sequence[Pod], now: datetime) -> datetime:
+    """What the pods say, between the moments in which the Job's controller saw the first sign of it and the end.
+
+    The next attempt may have to wait for a while from then on, whatever a node's clock has come to in the meantime.
+    """
+    signs, ends = holds(child, "FailureTarget", "SuccessCriteriaMet"), holds(child, "Failed", "Complete")
+    over = min(moment((ends or {}).get("lastTransitionTime")) or now, now)
+    told = last(*(pod.finished_at for pod in pods)) or over
+    return min(max(told, moment((signs or {}).get("lastTransitionTime")) or told), over)
 
 
 def _due(pod: Pod) -> datetime | None:
