@@ -14,6 +14,8 @@ from finetune_operator.render.child import Manifest
 from finetune_operator.render.pod import CONTAINER
 
 INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
+PODS_FIRST = "foregroundDeletion"
+"""The finalizer with which the garbage collector ends what an object owns; it takes it off itself."""
 _CLOCKS_AGREE = timedelta(minutes=1)
 """A kubelet takes up a pod within seconds. What is less apart shifts no deadline by much."""
 
@@ -37,6 +39,11 @@ def owner_of(manifest: Manifest) -> Manifest:
     """Reference to the object that controls this one; empty if there is none."""
     owners: Iterable[Manifest] = manifest["metadata"].get("ownerReferences") or ()
     return next((owner for owner in owners if owner.get("controller")), {})
+
+
+def holders(manifest: Manifest) -> list[str]:
+    """The finalizers of an object for which somebody else is waited."""
+    return [name for name in manifest["metadata"].get("finalizers") or () if name != PODS_FIRST]
 
 
 def attempt_of(manifest: Manifest) -> AttemptName | None:
