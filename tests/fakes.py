@@ -22,6 +22,7 @@ from finetune_operator.kinds import CHILD_JOB, EVENT, FINE_TUNE_JOB, OUR_EVENT, 
 from finetune_operator.stored import merged
 
 When = Literal["before", "after"]
+PODS_FIRST = "foregroundDeletion"
 
 
 class Crash(BaseException):
@@ -108,11 +109,16 @@ class FakeCluster:
                 return
             self.put(manifest)
 
-    async def delete(self, ref: Ref, *, uid: str) -> None:
-        with self._call(f"delete {ref}"):
+    async def delete(self, ref: Ref, *, uid: str, pods_first: bool = False) -> None:
+        with self._call(f"delete {ref}" + " pods first" * pods_first):
             found = self.objects.get(ref)
-            if found is not None and found["metadata"]["uid"] == uid:
-                self.remove(ref)
+            if found is None or found["metadata"]["uid"] != uid:
+                return
+            # As store.go of 1.36 has it: each delete takes the two finalizers of the garbage collector off and sets its own.
+            names = [name for name in found["metadata"].pop("finalizers", ()) if name not in (PODS_FIRST, "orphan")]
+            if pods_first or names:
+                found["metadata"]["finalizers"] = [*names, PODS_FIRST] if pods_first else names
+            self.remove(ref)
 
     async def patch_status(self, ref: Ref, status: Manifest, *, version: str) -> Manifest:
         with self._call(f"patch_status {ref}"):
@@ -153,10 +159,20 @@ class FakeCluster:
         return stored
 
     def remove(self, ref: Ref) -> None:
-        """Delete an object and, as the garbage collector does, everything it owns. Pods get the time to end."""
-        gone = self.objects.pop(ref, None)
+        """Delete an object and, as the garbage collector does, everything it owns. Pods get the time to end.
+
+        What a finalizer holds stays, with all it owns; but for that of the garbage collector, which ends what it owns first.
+        """
+        gone = self.objects.get(ref)
         if gone is None:
             return
+        finalizers = gone["metadata"].get("finalizers") or []
+        if finalizers:
+            gone["metadata"].setdefault("deletionTimestamp", stamp(self.clock.now))
+            if PODS_FIRST not in finalizers:
+                return
+        else:
+            del self.objects[ref]
         for other, found in list(self.objects.items()):
             if owner_uid(found) == gone["metadata"]["uid"]:
                 if other.kind == POD and not is_over(found):
@@ -260,10 +276,15 @@ class Kubelet:
         self.settle_jobs()
 
     def let_go(self) -> None:
-        """Pods that were told to stop are gone."""
+        """Pods that were told to stop are gone, and so is what the garbage collector held for them."""
         for ref, pod in list(self.cluster.objects.items()):
             if ref.kind == POD and pod["metadata"].get("deletionTimestamp"):
                 del self.cluster.objects[ref]
+        for job in self.cluster.all(CHILD_JOB):
+            if PODS_FIRST in (job["metadata"].get("finalizers") or ()):
+                job["metadata"]["finalizers"].remove(PODS_FIRST)
+                if not job["metadata"]["finalizers"]:
+                    self.cluster.remove(ref_of(job))
 
     def settle_jobs(self) -> None:
         """The Job controller looks at the pods."""

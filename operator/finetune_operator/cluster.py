@@ -120,12 +120,15 @@ class KubernetesCluster:
                 why = "is being deleted" if ending else "belongs to somebody else"
                 raise Taken(f"{ref} exists already and {why}", status=409, reason="AlreadyExists") from None
 
-    async def delete(self, ref: Ref, *, uid: str) -> None:
+    async def delete(self, ref: Ref, *, uid: str, pods_first: bool = False) -> None:
         """Delete this very object and, in the background, what it owns; already gone is success.
 
         Both must be said: by default a deleted Job leaves its pods running, and a name alone may be somebody else's by now.
+
+        Args:
+            pods_first: also of an object that is being deleted and held: what it owns goes before it.
         """
-        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        options = {"propagationPolicy": "Foreground" if pods_first else "Background", "preconditions": {"uid": uid}}
         try:
             await self._call("delete", ref.kind, _path(ref), options)
         except NotFound:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from finetune_operator.held import is_going
 from finetune_operator.kinds import Manifest, owner_uid
 
 
@@ -26,14 +27,17 @@ def in_doubt(jobs: Sequence[Manifest], pods: Sequence[Manifest]) -> list[tuple[s
         spec, status = child.get("spec") or {}, child.get("status") or {}
         have = sum(owner_uid(pod) == child["metadata"]["uid"] for pod in pods)
         started = status.get("startTime")
-        if started and have < (spec.get("parallelism") or 1) and not has_ended(child) and not spec.get("suspend"):
+        lacks = have < (spec.get("parallelism") or 1) and not spec.get("suspend")
+        if started and lacks and not has_ended(child) and not is_going(child):
             found.append((child["metadata"]["uid"], _time(started)))
     for pod in pods:
         status = pod.get("status") or {}
-        scheduled = any(c["type"] == "PodScheduled" and c["status"] == "True" for c in status.get("conditions") or ())
+        placed = [c for c in status.get("conditions") or () if c["type"] == "PodScheduled" and c["status"] == "True"]
         waiting = [c.get("state", {}).get("waiting", {}).get("reason") for c in status.get("containerStatuses") or ()]
-        if status.get("phase") == "Pending" and scheduled and (not waiting or "ContainerCreating" in waiting):
-            found.append((pod["metadata"]["uid"], _time(status.get("startTime") or pod["metadata"]["creationTimestamp"])))
+        if status.get("phase") == "Pending" and placed and (not waiting or "ContainerCreating" in waiting):
+            # Not status.startTime: that is of the node's clock, and one that is ahead would be asked about hours later.
+            since = placed[0].get("lastTransitionTime") or pod["metadata"]["creationTimestamp"]
+            found.append((pod["metadata"]["uid"], _time(since)))
     return found
 
 

@@ -154,7 +154,8 @@ class Operator:
             certificates.doubt(key.namespace)
 
         reporter = ("finetune.dev/operator", self._settings.pod_name)
-        return Reconciler(cluster, self._settings.render, wall, certificates.publish, announce, gone, reporter)
+        held = self._wakeups.held
+        return Reconciler(cluster, self._settings.render, wall, certificates.publish, announce, gone, held, reporter)
 
     async def _close_doors(self, server: ProgressServer, probes: ProbeServer) -> None:
         """Let connections end as soon as we are told to stop.

@@ -25,6 +25,7 @@ from finetune_operator.brain.stages import Stage
 from finetune_operator.brain.transitions import Transition, transitions
 from finetune_operator.doubts import has_ended, in_doubt
 from finetune_operator.events import event_of
+from finetune_operator.held import is_child, is_going, keeps_pods
 from finetune_operator.kinds import CHILD_JOB, FINE_TUNE_JOB, POD, Kind, Manifest, Ref, owner_uid, ref_of
 from finetune_operator.observe import observe
 from finetune_operator.queue import Key
@@ -37,6 +38,9 @@ RESYNC = timedelta(minutes=5)
 """A live job is looked at so often in any case: an event may be lost, and clocks make none."""
 _LOOK_AGAIN = timedelta(seconds=10)
 """When an attempt was told to stop, or something is in doubt that tells us nothing when it changes."""
+_DOUBT_GROWS = 10
+"""What has been in doubt for so many times as long is asked about again: a quota may keep a thousand jobs for days. When
+pods come after all, they wake us."""
 _ASKED_AT_ONCE = 2
 """Pods of one attempt are refused and held up for the same reason: the Events of a few tell it."""
 _YOUNG = timedelta(minutes=1)
@@ -61,8 +65,8 @@ class Cluster(Protocol):
     async def create(self, manifest: Manifest) -> None:
         """Create once; one of the same owner that is already there is success. Raises: Taken, Refused."""
 
-    async def delete(self, ref: Ref, *, uid: str) -> None:
-        """Delete this very object and, in the background, what it owns; already gone is success."""
+    async def delete(self, ref: Ref, *, uid: str, pods_first: bool = False) -> None:
+        """Delete this very object and, in the background or before it, what it owns; already gone is success."""
 
     async def patch_status(self, ref: Ref, status: Manifest, *, version: str) -> Manifest:
         """Merge into the status, if nobody wrote since this version. Raises: Conflict."""
@@ -78,6 +82,7 @@ class Reconciler:
         make_ready: makes a namespace ready for pods of ours; called before children are created there and while they are there.
         announce: is told every transition once it is true, for log and metrics.
         gone: is told of each job that does not exist any more.
+        held: jobs with children that were deleted and did not go; who has seen one adds it, and it is taken out here.
         reporter: who posts Events: the operator's name and that of this replica.
     """
 
@@ -87,6 +92,7 @@ class Reconciler:
     make_ready: Callable[[str], Awaitable[None]]
     announce: Callable[[Key, Transition], None]
     gone: Callable[[Key], None] = lambda key: None
+    held: set[Key] = field(default_factory=set)
     reporter: tuple[str, str] = ("finetune.dev/operator", "finetune-operator")
     _unsaid: dict[Key, list[Manifest]] = field(default_factory=dict)
     """Events whose transition is true and which are not posted yet."""
@@ -109,9 +115,12 @@ class Reconciler:
         except NotFound:
             self._forget(key)
             self.gone(key)
+            if key in self.held:
+                await self._let_go(key)
             return None
-        if _ORPHAN in (raw["metadata"].get("finalizers") or ()):
-            return None  # who deleted it wants to keep its children
+        metadata = raw["metadata"]
+        if metadata.get("deletionTimestamp") and _ORPHAN in (metadata.get("finalizers") or ()):
+            return None  # who deleted it wants to keep its children; a manifest may bear the word from the beginning
         if self._uids.get(key, raw["metadata"]["uid"]) != raw["metadata"]["uid"]:
             self._forget(key)
         self._uids[key] = raw["metadata"]["uid"]
@@ -135,7 +144,7 @@ class Reconciler:
         planned, decision = self._decide(job, problems, seen, now)
         job, raw = await self._write(key, raw, job, decision.status, now)
         try:
-            await self._stop(decision.stop, job, jobs)
+            await self._stop(decision.stop, job, jobs, pods)
             if decision.start and planned:
                 decision = await self._start(key, raw, job, planned, decision, seen, now)
             elif not decision.start:
@@ -143,7 +152,7 @@ class Reconciler:
                 await self._keep_ready(key, decision)
         finally:
             await self._post(key)
-        return await self._next(key, job, decision, now, asked_again=bool(doubtful))
+        return await self._next(key, job, decision, now, _patience(doubtful, now))
 
     # ------------------------------------------------------------ look
 
@@ -233,13 +242,29 @@ class Reconciler:
 
     # ------------------------------------------------------------ act
 
-    async def _stop(self, names: Sequence[AttemptName], job: FineTuneJob, jobs: Sequence[Manifest]) -> None:
+    async def _stop(
+        self, names: Sequence[AttemptName], job: FineTuneJob, jobs: Sequence[Manifest], pods: Sequence[Manifest]
+    ) -> None:
+        """Delete child Jobs, and have the pods of those end that were deleted and are held; of a predecessor's in any case."""
         wanted = {child_name(job.name, name) for name in names}
         for child in jobs:
-            if child["metadata"]["name"] in wanted and owner_uid(child) == job.metadata.uid:
-                await self.cluster.delete(
-                    Ref(CHILD_JOB, child["metadata"]["namespace"], child["metadata"]["name"]), uid=child["metadata"]["uid"]
-                )
+            stops = child["metadata"]["name"] in wanted and owner_uid(child) == job.metadata.uid
+            if stops and not is_going(child):
+                await self.cluster.delete(ref_of(child), uid=child["metadata"]["uid"])
+            elif keeps_pods(child, pods) and (stops or (owner_uid(child) != job.metadata.uid and is_child(child))):
+                await self.cluster.delete(ref_of(child), uid=child["metadata"]["uid"], pods_first=True)
+
+    async def _let_go(self, key: Key) -> None:
+        """End the pods of children whose job is gone, if somebody holds the children. Nobody else would."""
+        ours = {meta.JOB_LABEL: key.name}
+        found = [child for child in await self.cluster.find(CHILD_JOB, key.namespace, labels=ours) if is_child(child)]
+        going = [child for child in found if is_going(child)]
+        pods = await self._pods(key.namespace, ours) if going else []
+        for child in going:
+            if keeps_pods(child, pods):
+                await self.cluster.delete(ref_of(child), uid=child["metadata"]["uid"], pods_first=True)
+        if not going:
+            self.held.discard(key)
 
     async def _start(
         self, key: Key, raw: Manifest, job: FineTuneJob, planned: Plan, decision: Decision, seen: Observation, now: datetime
@@ -274,8 +299,9 @@ class Reconciler:
     # ------------------------------------------------------------ when to look again
 
     async def _next(
-        self, key: Key, job: FineTuneJob, decision: Decision, now: datetime, *, asked_again: bool
+        self, key: Key, job: FineTuneJob, decision: Decision, now: datetime, doubt: timedelta | None
     ) -> timedelta | None:
+        """When to look again, `doubt` being when to ask again about what is in doubt. Removes a job whose time is over."""
         status = decision.status
         if job.metadata.deletion_timestamp is not None:  # who holds it tells when it lets go
             return _LOOK_AGAIN if decision.stop or key in self._unsaid else None
@@ -284,7 +310,9 @@ class Reconciler:
         times = [RESYNC]
         if decision.requeue_after is not None:
             times.append(decision.requeue_after)
-        if decision.stop or asked_again or key in self._unsaid:
+        if doubt is not None:
+            times.append(doubt)
+        if decision.stop or key in self._unsaid:
             times.append(_LOOK_AGAIN)
         return max(_AT_ONCE, min(times))
 
@@ -303,6 +331,12 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         for memory in (self._unsaid, self._unsure, self._refused, self._uids):
             memory.pop(key, None)
+
+
+def _patience(doubtful: Sequence[tuple[str, datetime]], now: datetime) -> timedelta | None:
+    """Until what is in doubt is asked about again: the youngest of it has seldom told all yet."""
+    since = max((since for _, since in doubtful), default=None)
+    return None if since is None else max(_LOOK_AGAIN, (now - since) / _DOUBT_GROWS)
 
 
 def _pair(name: AttemptName) -> tuple[Stage, int]:

@@ -22,6 +22,7 @@ from finetune_api import meta
 from finetune_api.v1alpha1.status import TERMINAL_PHASES
 from finetune_operator.census import Census
 from finetune_operator.doubts import has_ended
+from finetune_operator.held import is_going
 from finetune_operator.job_series import JobSeries
 from finetune_operator.queue import Key, WorkQueue
 
@@ -62,6 +63,9 @@ class Wakeups:
 
     def __copy__(self) -> Wakeups:
         return self
+
+    held: set[Key] = field(default_factory=set)
+    """Jobs with a child that was deleted and is still there. The job itself may be gone, and then its walk is told by this."""
 
     @property
     def open_streams(self) -> int:
@@ -162,7 +166,10 @@ def register(registry: kopf.OperatorRegistry, login: Callable[..., Awaitable[kop
         status, is_listed = body.get("status") or {}, event["type"] is None
         # Of a Job that goes on, an ended pod is news; in a listing only the end of the whole Job may be left unread.
         ended = has_ended(dict(body)) or (not is_listed and bool(status.get("failed") or status.get("succeeded")))
-        wake_child(memo, Key(namespace or "", labels[meta.JOB_LABEL]), "jobs", event["type"], ended=ended)
+        key = Key(namespace or "", labels[meta.JOB_LABEL])
+        if event["type"] != "DELETED" and is_going(dict(body)):
+            memo.held.add(key)
+        wake_child(memo, key, "jobs", event["type"], ended=ended)
 
     @kopf.on.event("", "v1", "pods", labels={meta.JOB_LABEL: kopf.PRESENT}, registry=registry)
     async def wake_for_pod(
@@ -210,10 +217,14 @@ def wake_child(wakeups: Wakeups, key: Key, kind: str, event: str | None, *, ende
         ended: the pod, or one of the Job's. What has ended by the time of a listing is of interest only if its job has not.
     """
     wakeups.count(kind)
+    if not key.name:  # a label without a value names no job, and a request without a name would list them all
+        return
     if ended and event is None:
         wakeups.suspect(key)
-    else:
-        wakeups.queue.add(key, within=0.0 if ended or event == "DELETED" else wakeups.gather_seconds)
+        return
+    # What is deleted with its job, a dozen objects, is one look.
+    at_once = ended or (event == "DELETED" and key in wakeups.seen)
+    wakeups.queue.add(key, within=0.0 if at_once else wakeups.gather_seconds)
 
 
 def _all_but_progress(body: Mapping[str, Any]) -> int:

@@ -6,8 +6,10 @@ import asyncio
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
+from asyncio import selector_events
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,29 @@ def test_whoever_keeps_a_connection_does_not_keep_the_lease(tmp_path: Path) -> N
             assert "finetune_operator_leader 1.0" in scrape(kept)
         assert lease() == ""
     assert "Hung tasks stopping is skipped: no tasks given" in (tmp_path / "log").read_text(), "in kopf's words"
+
+
+def test_a_process_whose_progress_server_lets_nobody_in_any_more_ends(tmp_path: Path) -> None:
+    """It would lead, renew its lease and answer every probe, while the stall clocks of all jobs run out."""
+
+    class Defect(Exception):
+        pass
+
+    async def broken(loop: asyncio.AbstractEventLoop, listener: socket.socket) -> tuple[socket.socket, object]:
+        raise Defect
+
+    async def story(api: ApiServer, running: asyncio.Task[None]) -> None:
+        await until(lambda: the(api, LEASES, "finetune-operator", "system"), running)
+        # Nothing but the progress server accepts so; its next wait is for the second connection.
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(selector_events.BaseSelectorEventLoop, "sock_accept", broken)
+            await asyncio.to_thread(lambda: socket.create_connection(("127.0.0.1", port), timeout=30).close())
+            await asyncio.wait({running}, timeout=60)
+        assert running.done()
+
+    port = a_free_port()
+    errors = with_an_operator(tmp_path, story, FINETUNE_PROGRESS_PORT=str(port))
+    assert [type(error) for error in errors] == [Defect]
 
 
 def test_a_second_replica_stands_by_and_stops_when_told(tmp_path: Path) -> None:

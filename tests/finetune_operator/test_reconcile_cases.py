@@ -174,6 +174,15 @@ def test_whoever_deletes_a_job_and_wants_its_children_keeps_them() -> None:
     assert life.children() == begun
 
 
+def test_a_job_whose_manifest_bears_the_word_orphan_is_a_job_like_any_other() -> None:
+    """The API server takes `finalizers: [orphan]` from everybody; it means something when the job is deleted."""
+    life = Life()
+    ref = life.cluster.submit()
+    life.cluster.objects[ref]["metadata"]["finalizers"] = ["orphan"]
+    life.walk()
+    assert life.children() == {"support-prepare-1"}
+
+
 def test_a_policy_that_changes_after_the_end_counts_as_seen() -> None:
     """Flux and kstatus wait until observedGeneration is that of the spec."""
     life = Life()
@@ -372,6 +381,10 @@ def test_a_quota_that_keeps_pods_away_is_read_from_the_events() -> None:
     life.clock.pass_by(seconds=11)
     life.walk()
     assert "exceeded quota: rq" in (life.status.message or "")
+    life.clock.pass_by(minutes=10)
+    assert life.walk() == timedelta(seconds=61.1), "a tenth of the time that it has waited"
+    life.clock.pass_by(days=2)
+    assert life.walk() == timedelta(minutes=5), "pods that come after all wake us"
     assert EVENT not in {ref.kind for ref in life.cluster.made if ref.name != "e"}
 
 

@@ -72,10 +72,42 @@ def test_what_is_on_its_way_is_looked_at_once_and_what_has_ended_at_once() -> No
         await look()
         await asyncio.sleep(0.1)
         assert queue.depth == 0, "three events, one look"
+        wakeups.seen[key] = 1
         for event, ended in (("MODIFIED", True), ("DELETED", False)):
             wake_child(wakeups, key, "pods", event, ended=ended)
             assert queue.depth == 1, "an end is looked at without waiting"
             await look()
+
+    asyncio.run(test())
+
+
+def test_what_goes_together_with_its_job_is_one_look() -> None:
+    """Four child Jobs and as many pods: a team that tidies a thousand jobs away would cost nine thousand looks."""
+
+    async def test() -> None:
+        queue, wakeups = a_queue_that_is_woken()
+        wake_job(wakeups, KEY, {"metadata": {"generation": 1}, "status": {"phase": "Training"}}, None)
+        wake_job(wakeups, KEY, {"metadata": {"generation": 1}}, "DELETED")
+        looks = 0
+        for _ in range(8):
+            wake_child(wakeups, KEY, "pods", "DELETED", ended=False)
+            while queue.depth:
+                queue.done(await queue.get() or KEY)
+                looks += 1
+        assert looks == 1, "that of the job itself"
+        assert await asyncio.wait_for(queue.get(), 5) == KEY
+
+    asyncio.run(test())
+
+
+def test_a_label_without_a_value_names_no_job() -> None:
+    """Anybody who may create a pod may write it; a request without a name lists every job of the namespace."""
+
+    async def test() -> None:
+        queue, wakeups = a_queue_that_is_woken()
+        for event, ended in ((None, True), (None, False), ("ADDED", False), ("MODIFIED", True), ("DELETED", False)):
+            wake_child(wakeups, Key("ml", ""), "pods", event, ended=ended)
+        assert (queue.depth, len(queue._later), len(wakeups.suspects)) == (0, 0, 0)
 
     asyncio.run(test())
 

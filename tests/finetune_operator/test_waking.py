@@ -95,6 +95,27 @@ def test_a_namespace_that_was_deleted_and_made_anew_is_told_again_whom_to_trust(
     with_an_operator(tmp_path, story)
 
 
+def test_the_pods_of_a_held_child_are_ended_though_its_job_is_gone(tmp_path: Path) -> None:
+    """Somebody's finalizer holds the child Job, and its pods would run on for as long: nobody but us looks."""
+
+    async def story(api: ApiServer, running: asyncio.Task[None]) -> None:
+        submit(api)
+        child = await until(lambda: the(api, JOBS, "support-prepare-1"), running)
+        await until_calm(api)
+        owners = [{"kind": "Job", "name": "support-prepare-1", "uid": child["metadata"]["uid"], "controller": True}]
+        pod = {"name": "support-prepare-1-0-x", "labels": child["metadata"]["labels"], "ownerReferences": owners}
+        api.put(PODS, {"metadata": pod, "status": {"phase": "Running"}})
+        api.drop(FTJS, "support")
+        held = {"deletionTimestamp": "2026-11-30T12:00:00Z", "finalizers": ["archive.example/keep"]}
+        api.put(JOBS, {**child, "metadata": {**child["metadata"], **held}})
+        await until(lambda: api.counts["delete jobs"], running)
+        (asked,) = [body for method, _, _, body in api.requests if method == "DELETE"]
+        assert asked["propagationPolicy"] == "Foreground"
+        assert asked["preconditions"] == {"uid": child["metadata"]["uid"]}
+
+    with_an_operator(tmp_path, story)
+
+
 def test_busy_answers_are_waited_out(tmp_path: Path) -> None:
     async def story(api: ApiServer, running: asyncio.Task[None]) -> None:
         api.instead += [

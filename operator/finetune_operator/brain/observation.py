@@ -61,7 +61,7 @@ class AttemptSeen:
     number: int
     state: AttemptState
     started_at: datetime | None = None
-    """When its processes began; None while they wait."""
+    """When its processes began, at the latest when it was looked at; None while they wait."""
     waiting_since: datetime | None = None
     """Since when it is in this state: waiting for room and being unable to start have a clock each."""
     waits_for: str | None = None

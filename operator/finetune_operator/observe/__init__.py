@@ -17,7 +17,18 @@ from finetune_operator.brain.decide import AttemptName
 from finetune_operator.brain.observation import AttemptSeen, AttemptState, Observation
 from finetune_operator.brain.stages import Stage
 from finetune_operator.observe.end import exit_of
-from finetune_operator.observe.objects import Pod, attempt_of, completed_indexes, first, holds, last, moment, owner_of, pods_of
+from finetune_operator.observe.objects import (
+    Pod,
+    attempt_of,
+    completed_indexes,
+    first,
+    holders,
+    holds,
+    last,
+    moment,
+    owner_of,
+    pods_of,
+)
 from finetune_operator.observe.start import why_not_running
 from finetune_operator.render.child import Manifest, child_name
 
@@ -66,13 +77,14 @@ def _attempt(
     alive = [pod for pod in pods if not pod.has_ended]
     progress = _progress(job, name, child)
     have_started = [pod for pod in pods if pod.has_started]
-    started_at = last(*(pod.started_at for pod in pods)) if len(have_started) >= _width(child) else None
+    started_at = first(last(*(pod.started_at for pod in pods)), now) if len(have_started) >= _width(child) else None
     resumed = progress.resumed_from_step if progress else None
     seen = AttemptSeen(
         name.stage, name.number, AttemptState.RUNNING, started_at=started_at, progress=progress, resumed_from_step=resumed
     )
-    if child["metadata"].get("deletionTimestamp"):
-        return replace(seen, state=AttemptState.ENDING, ending_since=last(*map(_due, alive)))
+    deleted = moment(child["metadata"].get("deletionTimestamp"))
+    if deleted is not None:
+        return _deleted(job, seen, child, pods, deleted, now)
     if _is_over(child, pods):
         if alive:
             return replace(seen, state=AttemptState.ENDING, ending_since=last(*map(_due, alive)))
@@ -91,6 +103,25 @@ def _attempt(
     since = min(wait.since or now, now - patience) if wait.hopeless else wait.since or now
     half_since = last(*(pod.started_at for pod in have_started)) if wait.state is AttemptState.WAITING else None
     return replace(seen, state=wait.state, waiting_since=since, waits_for=wait.why, half_since=half_since)
+
+
+def _deleted(
+    job: FineTuneJob, seen: AttemptSeen, child: Manifest, pods: list[Pod], deleted: datetime, now: datetime
+) -> AttemptSeen:
+    """An attempt whose child Job is being deleted and still there: somebody's finalizer holds it.
+
+    Its controller makes no pods for it any more, so it has ended with its pods, however long it is held; and those run on as if
+    nothing had happened until they are told to stop (held.py).
+    """
+    alive = [pod for pod in pods if not pod.has_ended and not _is_stranded(pod, now)]
+    if any(pod.gone_by is None for pod in alive):
+        by = ", ".join(holders(child))
+        why = f"its child Job was deleted, and is held by its finalizers ({by})" if by else "its child Job was deleted"
+        return replace(seen, state=AttemptState.ENDING, ending_since=deleted, waits_for=why)
+    # Its controller may not have heard of it yet, and make pods a moment longer.
+    if alive or now - deleted < _OVERDUE:
+        return replace(seen, state=AttemptState.ENDING, ending_since=last(deleted, *map(_due, alive)))
+    return _ended(job, seen, child, pods, now)
 
 
 def _begun(child: Manifest) -> datetime | None:
@@ -113,15 +144,26 @@ def _ended(job: FineTuneJob, seen: AttemptSeen, child: Manifest, pods: list[Pod]
     foreign = job.spec.command is not None and seen.stage is Stage.TRAIN
     end = exit_of(child, pods, width=_width(child), foreign=foreign)
     trained = end.result.trained if end.result else None
-    finished = last(*(pod.finished_at for pod in pods)) or moment((child.get("status") or {}).get("completionTime")) or now
+    finished = _finished(child, pods, now)
     return replace(
         seen,
         state=AttemptState.ENDED,
-        started_at=last(*(pod.started_at for pod in pods)),  # of those that are left
-        finished_at=min(finished, now),
+        started_at=first(last(*(pod.started_at for pod in pods)), finished),  # of those that are left
+        finished_at=finished,
         exit=end,
         resumed_from_step=trained.resumed_from_step if trained else seen.resumed_from_step,
     )
+
+
+def _finished(child: Manifest, pods: Sequence[Pod], now: datetime) -> datetime:
+    """What the pods say, between the moments in which the Job's controller saw the first sign of it and the end.
+
+    The next attempt may have to wait for a while from then on, whatever a node's clock has come to in the meantime.
+    """
+    signs, ends = holds(child, "FailureTarget", "SuccessCriteriaMet"), holds(child, "Failed", "Complete")
+    over = min(moment((ends or {}).get("lastTransitionTime")) or now, now)
+    told = last(*(pod.finished_at for pod in pods)) or over
+    return min(max(told, moment((signs or {}).get("lastTransitionTime")) or told), over)
 
 
 def _due(pod: Pod) -> datetime | None:

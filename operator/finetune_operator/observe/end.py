@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from finetune_api.contract.exit_codes import ExitCode, blame
 from finetune_api.contract.result import StageResult, decode
 from finetune_operator.brain.observation import Exit, ExitReason
-from finetune_operator.observe.objects import Pod, attempt_of, holds
+from finetune_operator.observe.objects import Pod, attempt_of, holds, last, moment
 from finetune_operator.render.child import Manifest
 
 _REFUSED = (
@@ -86,7 +86,8 @@ def _has_finished(pod: Pod, foreign: bool) -> bool:
     result = _result(pod)
     if result is not None:
         return result.error is None
-    finished, told = pod.finished_at, pod.told_at
+    # By its node's clock too, which may have been set right meanwhile: work that is not done must never count as done.
+    finished, told = last(pod.finished_at, moment((pod.terminated or {}).get("finishedAt"))), pod.told_at
     # Whole seconds: who ends in the second in which it is told to most likely ends because of it.
     return foreign and finished is not None and told is not None and finished < told
 

@@ -14,6 +14,10 @@ from finetune_operator.render.child import Manifest
 from finetune_operator.render.pod import CONTAINER
 
 INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
+PODS_FIRST = "foregroundDeletion"
+"""The finalizer with which the garbage collector ends what an object owns; it takes it off itself."""
+_CLOCKS_AGREE = timedelta(minutes=1)
+"""A kubelet takes up a pod within seconds. What is less apart shifts no deadline by much."""
 
 
 def moment(text: str | None) -> datetime | None:
@@ -35,6 +39,11 @@ def owner_of(manifest: Manifest) -> Manifest:
     """Reference to the object that controls this one; empty if there is none."""
     owners: Iterable[Manifest] = manifest["metadata"].get("ownerReferences") or ()
     return next((owner for owner in owners if owner.get("controller")), {})
+
+
+def holders(manifest: Manifest) -> list[str]:
+    """The finalizers of an object for which somebody else is waited."""
+    return [name for name in manifest["metadata"].get("finalizers") or () if name != PODS_FIRST]
 
 
 def attempt_of(manifest: Manifest) -> AttemptName | None:
@@ -127,12 +136,12 @@ class Pod:
     @property
     def started_at(self) -> datetime | None:
         """When its container began."""
-        return moment((self._state("running") or self._state("terminated") or {}).get("startedAt"))
+        return self._by_our_clock((self._state("running") or self._state("terminated") or {}).get("startedAt"))
 
     @property
     def finished_at(self) -> datetime | None:
         """When its container ended, or when it was known that there is none."""
-        told = moment((self.terminated or {}).get("finishedAt"))
+        told = self._by_our_clock((self.terminated or {}).get("finishedAt"))
         disrupted = holds(self.raw, "DisruptionTarget")
         return told or moment((disrupted or {}).get("lastTransitionTime")) or self.gone_by or self.created_at
 
@@ -140,6 +149,24 @@ class Pod:
     def created_at(self) -> datetime | None:
         """When it was created."""
         return moment(self.raw["metadata"].get("creationTimestamp"))
+
+    @property
+    def placed_at(self) -> datetime | None:
+        """When a node was found for it. The API server notes it together with the node's name."""
+        placed = condition(self.raw, "PodScheduled") or {}
+        return moment(placed.get("lastTransitionTime")) if placed.get("status") == "True" else None
+
+    def _by_our_clock(self, told: str | None) -> datetime | None:
+        """A moment of its node's clock in that of the control plane, which all deadlines are counted by.
+
+        Both clocks have noted when the pod came to its node: where they are far apart there, the node's is wrong by as much.
+        Nothing of a pod is earlier than that, whatever is told (a runtime says 1970 of what it could not start).
+        """
+        said, placed = moment(told), self.placed_at or self.created_at
+        if said is None or placed is None:
+            return said
+        ahead = (moment(self.status.get("startTime")) or placed) - placed
+        return max(placed, said - ahead if abs(ahead) > _CLOCKS_AGREE else said)
 
     @property
     def gone_by(self) -> datetime | None:
