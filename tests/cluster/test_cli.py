@@ -40,7 +40,8 @@ def start(place: life.Workplace, *arguments: str) -> subprocess.Popen[str]:
 @pytest.fixture(scope="module")
 def whole(place: life.Workplace) -> Iterator[tuple[life.Job, dict[str, str]]]:
     """A job of two nodes that was looked at while it trained; what was seen then."""
-    job = place.apply("seen", training={"maxSteps": 60})
+    # Steps enough for those who look; of their weights the best are kept, however early they were reached.
+    job = place.apply("seen", training={"maxSteps": 200, "earlyStopping": {"patience": 0}})
     following, watching = start(place, "logs", "seen", "--follow"), start(place, "status", "seen", "--watch")
     try:
         job.until_running("train", pods=2)
