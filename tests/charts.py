@@ -33,7 +33,7 @@ def program(name: str) -> str:
 def run_helm(*arguments: str, values: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
     """Helm with these values."""
     command = [program("helm"), *arguments, "--values", "-"]
-    return subprocess.run(command, input=json.dumps(values or {}), text=True, capture_output=True, timeout=60, check=False)
+    return subprocess.run(command, input=json.dumps(values or {}), text=True, capture_output=True, timeout=300, check=False)
 
 
 @cache

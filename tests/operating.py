@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -59,11 +58,11 @@ def with_an_operator(
 
             running = asyncio.create_task(asyncio.to_thread(lambda: asyncio.run(operate())))
             try:
-                await asyncio.wait_for(story(api, running), 120)
+                await asyncio.wait_for(story(api, running), 400)
             finally:
                 if not running.done():
                     loops[0].call_soon_threadsafe(stop.set)
-                await asyncio.wait({running}, timeout=60)
+                await asyncio.wait({running}, timeout=120)
             error = running.exception()
             return list(error.exceptions) if isinstance(error, BaseExceptionGroup) else [error] if error else []
 
@@ -131,15 +130,7 @@ async def scraped_when(port: int, *words: str) -> str:
     return text
 
 
-def a_free_port() -> int:
-    """A port of the loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def retried(what: Callable[[], Any], seconds: float = 60.0) -> None:
+def retried(what: Callable[[], Any], seconds: float = 180.0) -> None:
     """Until it is true and raises nothing, as far as that is to be had in this time: the caller looks once more."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -160,5 +151,5 @@ def a_process(kubeconfig: Path, log: Path, **environment: str) -> Iterator[subpr
             yield process
         finally:
             process.terminate()
-            code = process.wait(60)
+            code = process.wait(120)
     assert code == 0

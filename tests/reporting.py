@@ -93,7 +93,7 @@ class Place:
             method="POST",
         )
         try:
-            with urllib.request.urlopen(request, context=context, timeout=5) as answer:
+            with urllib.request.urlopen(request, context=context, timeout=60) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -125,7 +125,7 @@ def at_a_server(test: Callable[[Place], Awaitable[None]], **settings: Any) -> Pl
         await place.certificates.look()
         place.port = await place.server.start("127.0.0.1", 0, place.certificates.context)
         try:
-            await asyncio.wait_for(test(place), 20)
+            await asyncio.wait_for(test(place), 120)
         finally:
             await place.server.stop()
         return place

@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from finetune_operator.brain.configure import configure
 from finetune_operator.brain.machine import Machine
 from finetune_operator.brain.plan import plan
 from finetune_operator.brain.stages import Stage
+from ports import a_free_port
 
 STEADY: dict[str, Any] = {"checkpoint_seconds": 0.2, "evaluation_steps": 20, "patience": 0}
 """Many checkpoints and few validations, so that a kill loses little and finds something to continue from."""
@@ -77,6 +77,8 @@ def start_with(path: Path, stage: str, folder: Path, **environment: str) -> subp
     """Start a stage with orders that are on disk already."""
     (folder / "result.json").unlink(missing_ok=True)
     ours = {"FINETUNE_TERMINATION_LOG": str(folder / "result.json"), "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    if stage == Stage.TRAIN:  # ranks listen when torch is imported, long after a launcher has chosen a port for them
+        ours |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(a_free_port())}
     log = (folder / "log.txt").open("w", encoding="utf-8")
     command = [sys.executable, "-m", "finetune_trainer", stage, "--config", str(path)]
     return subprocess.Popen(command, env={**os.environ, **ours, **environment}, stdout=log, stderr=log, text=True)
@@ -146,10 +148,7 @@ def train_here(config: TrainerConfig, folder: Path, **environment: str) -> Ended
 
     The process group stays for the next run: DeepSpeed keeps groups of its own that outlive no other.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
     assert config.train is not None
     config = config.model_copy(update={"train": config.train.model_copy(update={"threads_per_process": 1})})
-    rank = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    rank = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(a_free_port())}
     return run_here(config, folder, **rank, **environment)

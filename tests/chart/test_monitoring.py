@@ -19,7 +19,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from charts import CHART, NAMESPACE, ROOT, installed, one, program, run_helm
-from operating import FTJS, JOBS, a_free_port, retried, scraped_when, submit, the, until, until_calm, with_an_operator
+from operating import FTJS, JOBS, retried, scraped_when, submit, the, until, until_calm, with_an_operator
+from ports import a_free_port
 from servers.api import ApiServer
 
 ALERTS: list[dict[str, Any]] = [
@@ -241,7 +242,7 @@ def test_prometheus_understands_all_of_it_and_nothing_is_wrong_with_a_calm_opera
                 await asyncio.to_thread(look)
             finally:
                 process.terminate()
-                process.wait(30)
+                process.wait(120)
 
     with_an_operator(tmp_path, story, FINETUNE_PROBE_PORT=str(targets))
 

@@ -23,7 +23,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,17 +87,22 @@ def _pid_of_rank(machine: Machine, pod: Manifest, rank: int) -> int:
     tasks = machine.node("exec", number_of(pod), "ctr", "-n", "k8s.io", "tasks", "ls").splitlines()
     first = next(int(line.split()[1]) for line in tasks if line.startswith(_container(pod)))
     for pid in _family(first):
-        if f"RANK={rank}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-            return pid
+        with suppress(OSError):
+            if f"RANK={rank}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                return pid
     raise LookupError(f"pod {pod['metadata']['name']} has no process of rank {rank}")
 
 
 def _family(pid: int) -> Iterator[int]:
-    """A process and all its descendants."""
+    """A process and all its descendants; threads and processes that end meanwhile are none."""
     yield pid
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        for child in (thread / "children").read_text().split():
-            yield from _family(int(child))
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            children: list[str] = []
+            with suppress(OSError):
+                children = (thread / "children").read_text().split()
+            for child in children:
+                yield from _family(int(child))
 
 
 # ---------------------------------------------------------------- pods that cannot run
@@ -158,7 +163,7 @@ def tainted(kube: Kube, node: int, *, effect: str = "NoExecute") -> Iterator[Non
 def drained(kube: Kube, node: int) -> Iterator[None]:
     """Maintenance: no new pods, and those that are there are evicted."""
     try:
-        kube.kubectl("drain", f"node{node}", "--ignore-daemonsets", "--force", "--delete-emptydir-data", "--timeout=60s")
+        kube.kubectl("drain", f"node{node}", "--ignore-daemonsets", "--force", "--delete-emptydir-data", "--timeout=300s")
         yield
     finally:
         kube.kubectl("uncordon", f"node{node}")

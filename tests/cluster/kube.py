@@ -159,7 +159,7 @@ class Kube:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         if check and done.returncode:
@@ -190,7 +190,7 @@ def connected(kubeconfig: Path, *, kubectl: str) -> Iterator[Kube]:
         yield Kube(said.split()[-1], kubeconfig, kubectl)
     finally:
         proxy.terminate()
-        proxy.wait(10)
+        proxy.wait(60)
 
 
 # ---------------------------------------------------------------- waiting

@@ -57,7 +57,7 @@ def install(machine: Machine, kube: Kube, trainer_image: str, **values: Any) -> 
         "operator": {"image": OPERATOR_IMAGE, "lostNodeSeconds": 5},
         "trainer": {"image": trainer_image},
         "node": {"cpuCores": 1, "memoryGiB": 8, "gpus": 4},
-        "jobs": {"light": {"cpu": "750m", "memory": "2Gi"}, "graceSeconds": 5, "lostNodeSeconds": 3},
+        "jobs": {"light": {"cpu": "750m", "memory": "2Gi"}, "graceSeconds": 15, "lostNodeSeconds": 3},
         "progress": {"seconds": 1},
         "resources": {"requests": {"cpu": "50m"}},
         # Faults befall node 2; the operator's own are tests of their own.
@@ -68,7 +68,19 @@ def install(machine: Machine, kube: Kube, trainer_image: str, **values: Any) -> 
         json.dump(settings, file)
         file.flush()
         chart = str(PROJECT / "helm" / "finetune-operator")
-        _helm(machine, kube, "upgrade", "--install", RELEASE, chart, "--create-namespace", "--values", file.name, "--wait")
+        _helm(
+            machine,
+            kube,
+            "upgrade",
+            "--install",
+            RELEASE,
+            chart,
+            "--create-namespace",
+            "--values",
+            file.name,
+            "--wait",
+            "--timeout=10m",
+        )
 
 
 def uninstall(machine: Machine, kube: Kube) -> None:
@@ -79,7 +91,7 @@ def uninstall(machine: Machine, kube: Kube) -> None:
 
 def _helm(machine: Machine, kube: Kube, *arguments: str) -> None:
     command = [str(machine.programs / "helm"), "--kubeconfig", str(kube.kubeconfig), "--namespace", SYSTEM, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     if done.returncode:
         raise RuntimeError(f"helm {arguments[0]} failed: {done.stderr.strip()[-2000:]}")
 

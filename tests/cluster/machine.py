@@ -20,7 +20,7 @@ def cache_folder() -> Path:
     return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finetune-testcluster"
 
 
-def run(script: str, *arguments: object, timeout: float = 120, stdin: str | None = None) -> str:
+def run(script: str, *arguments: object, timeout: float = 600, stdin: str | None = None) -> str:
     """Run one of the scripts; what it printed to stdout.
 
     Raises: RuntimeError with its last words if it fails.

@@ -10,7 +10,7 @@ from typing import Any
 _REPORT = """
 import datetime, json, os, pathlib, signal, ssl, sys, time, urllib.request
 
-def report(step):
+def report(step):  # whether it was taken
     now = datetime.datetime.now(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
     body = {"trainerStatus": {"progressPercentage": min(step, 99), "lastUpdatedTime": now, "metrics": [
         {"name": "current_step", "value": str(step)}, {"name": "total_steps", "value": "100"}]}}
@@ -22,6 +22,8 @@ def report(step):
         urllib.request.urlopen(request, context=context, timeout=5).read()
     except OSError as error:
         print("not reported:", error, flush=True)
+        return False
+    return True
 
 mine = pathlib.Path(os.environ["FINETUNE_WORKSPACE"], "checkpoints", os.environ["FINETUNE_ATTEMPT"])
 mine.mkdir(parents=True, exist_ok=True)
@@ -51,7 +53,7 @@ for step in range(1, 100000):
 
 def hanging(image: str) -> dict[str, Any]:
     """Reports one step and then nothing any more."""
-    return _own(image, "report(1)\ntime.sleep(3600)\n")
+    return _own(image, "while not report(1):\n    time.sleep(1)\ntime.sleep(3600)\n")
 
 
 def greedy(image: str) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def simulated_nodes(machine: Machine, kube: Kube, count: int, *, gpus: int = 8) 
     command += [
         "--manage-all-nodes=false",
         f"--manage-nodes-with-annotation-selector={KEY}=fake",
-        "--node-lease-duration-seconds=40",
+        "--node-lease-duration-seconds=16",  # renewed four times as often; after twelve seconds a node is taken for lost
     ]
     names = [f"simulated-{number}" for number in range(count)]
     log = (machine.state / "log" / "kwok.log").open("w")
@@ -58,7 +58,7 @@ def simulated_nodes(machine: Machine, kube: Kube, count: int, *, gpus: int = 8) 
         for name in names:
             kube.delete("Node", name)
         kwok.terminate()
-        kwok.wait(10)
+        kwok.wait(60)
         log.close()
 
 

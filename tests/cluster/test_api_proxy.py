@@ -88,7 +88,7 @@ def test_an_answer_may_be_lost_although_the_write_was_carried_out(namespace: Nam
 
 def watch(client: Kube, namespace: Namespace) -> http.client.HTTPResponse:
     """A watch on config maps from the beginning."""
-    connection = http.client.HTTPConnection(client.host, timeout=10)
+    connection = http.client.HTTPConnection(client.host, timeout=60)
     connection.request("GET", path_of("ConfigMap", namespace.name) + "?watch=true")
     return connection.getresponse()
 
@@ -132,11 +132,9 @@ def test_a_watch_may_go_silent_and_all_may_be_dropped(namespace: Namespace, clie
     assert event(stream)[0] == "ADDED"
     namespace.create(a_config_map("unheard"))
     assert namespace.find("ConfigMap", "unheard")
-    begun = time.monotonic()
     api.drop_watches()
-    with pytest.raises((EOFError, http.client.IncompleteRead, ConnectionError)):
+    with pytest.raises((EOFError, http.client.IncompleteRead, ConnectionError)):  # a lost patience is a TimeoutError
         event(stream)
-    assert time.monotonic() - begun < 5, "it ended because it was dropped, not because this test lost patience"
 
 
 # ---------------------------------------------------------------- in a pod

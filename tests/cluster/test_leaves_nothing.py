@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.kube import connected, is_true, wait_for
+from cluster.kube import PATIENCE, connected, is_true, wait_for
 from cluster.machine import BRING_UP, Machine
 
 pytestmark = pytest.mark.node_access
@@ -103,7 +103,7 @@ def kill_while_coming_up(machine: Machine, when_there_is: str) -> None:
 def test_down_leaves_the_machine_as_it_was_and_up_works_twice_in_a_row(machine: Machine, before: dict[str, set[str]]) -> None:
     for _ in range(2):
         machine.up()
-        assert whole(machine)
+        wait_for(lambda: whole(machine), what="all nodes Ready")
         assert left_on(machine) != before
         machine.down()
         assert after_removal(machine) == before
@@ -126,7 +126,7 @@ def test_after_a_run_that_was_killed_the_next_one_comes_up_by_itself(machine: Ma
     kill_while_coming_up(machine, "run/node2.pid")
     begun = time.monotonic()
     machine.up()
-    assert time.monotonic() - begun < 120
-    assert whole(machine)
+    assert time.monotonic() - begun < 120 * PATIENCE
+    wait_for(lambda: whole(machine), what="all nodes Ready")
     machine.down()
     assert after_removal(machine) == before

@@ -27,7 +27,7 @@ def test_a_job_of_two_nodes_is_prepared_trained_measured_and_published(place: li
         pods = job.until_running("train", pods=2)
         assert {pod["spec"]["nodeName"] for pod in pods} == {"node1", "node2"}
         status = job.until("Succeeded")
-        kubectl(place, "wait", "--for=condition=Complete", "ftj/whole", "--timeout=10s")
+        kubectl(place, "wait", "--for=condition=Complete", "ftj/whole", "--timeout=60s")
         wait_for(lambda: witness.phases and witness.phases[-1] == "Succeeded", what="the end seen by the witness")
 
     # An attempt whose pod waits for its volume is Pending again for a moment; no stage is entered twice, as goes_back sees.
@@ -46,8 +46,9 @@ def test_a_job_of_two_nodes_is_prepared_trained_measured_and_published(place: li
     assert evaluation["gates"][0]["passed"] is True
     assert status["output"]["uri"] == "pvc://inputs/published/whole"
     assert {"adapter_model.safetensors", "README.md"} <= set(place.sh("ls /inputs/published/whole").split())
+    told = {"Started", "Completed", "Succeeded"}  # after the status: nothing is said before it is true
+    wait_for(lambda: told <= {event["reason"] for event in events_of(job)}, what="the last Event")
     events = events_of(job)
-    assert {"Started", "Completed", "Succeeded"} <= {event["reason"] for event in events}
     assert _each_once(events), [(event["reason"], event["message"]) for event in events]
 
     row = kubectl(place, "get", "ftj", "whole").splitlines()
@@ -113,10 +114,18 @@ def test_a_job_deleted_in_any_phase_takes_all_that_it_made_and_nothing_else(plac
         phase: place.apply(f"gone-{phase.lower()}", resources=alone, training={"maxSteps": 3000 if phase == "Training" else 3})
         for phase in phases
     }
-    for phase, job in jobs.items():
-        wait_for(lambda job=job, phase=phase: job.status.get("phase") == phase, what=f"{job.name} {phase}", seconds=240)
-        assert job.children()
-        job.delete()
+    awaited = dict(jobs)
+
+    def all_deleted() -> bool:
+        """Looks at all of them again and again: a phase may be over while another job is still awaited."""
+        for phase, job in list(awaited.items()):
+            if job.status.get("phase") == phase:
+                assert job.children()
+                job.delete()
+                del awaited[phase]
+        return not awaited
+
+    wait_for(all_deleted, what="each phase of its job", seconds=240)
     for job in (new, *jobs.values()):
         job.until_gone()
     assert _others(place) == before

@@ -29,6 +29,7 @@ def test_pods_that_are_deleted_evicted_and_drained_are_started_again_and_nobody_
     wish = {"resources": ONE, "scheduling": life.RATHER_ON_NODE_2}
     job = place.apply("disturbed", **wish, **own_trainers.steady(place.image, code_on_term=0))
     (pod,) = job.until_running("train")
+    job.until_step(1)  # it listens by now
     faults.delete_pod(place.namespace, pod["metadata"]["name"])
     # It exits 0 when it is told to stop, and has not done its work all the same.
     assert end_of(job.until_attempt_ended("train")) == ("Disruption", False)
@@ -81,8 +82,13 @@ def test_a_lost_node_costs_an_attempt_nobody_pays_and_what_comes_back_harms_noth
     # The lost node is back: what still ran there wrote into the first attempt's folder and nowhere else, and is ended.
     wait_for(lambda: not job.pods("train", 1), what="the pods of the lost attempt gone", seconds=90)
     folder = "/workspace/checkpoints"
-    said = place.namespace.exec(again[0]["metadata"]["name"], "sh", "-c", f"ls {folder}; cat {folder}/2/lines-0 | head -n 3")
-    assert said.split() == ["1", "2", "1", "2", "3"]
+
+    def written() -> list[str] | None:
+        show = f"ls {folder}; cat {folder}/2/lines-0 | head -n 3"
+        said = place.namespace.exec(again[0]["metadata"]["name"], "sh", "-c", show).split()
+        return said if len(said) >= 5 else None
+
+    assert wait_for(written, what="three lines of the second attempt") == ["1", "2", "1", "2", "3"]
     assert {pod["status"]["phase"] for pod in job.pods("train", 2)} == {"Running"}
     assert job.restarts == (1, 0)
     job.delete()
@@ -146,12 +152,19 @@ def _kill(machine: Machine, kube: Kube, choose: Callable[[list[Manifest]], Manif
 
 
 def test_when_the_leader_is_killed_the_other_replica_acts(place: life.Workplace, machine: Machine, kube: Kube) -> None:
-    before = wait_for(lambda: life.leader(kube), what="a leader")
+    def killed() -> str | None:
+        """Who led, once that one is killed; it may change while it is looked for."""
+        holder = life.leader(kube)
 
-    def the_leader(pods: list[Manifest]) -> Manifest:
-        return next(pod for pod in pods if before.startswith(pod["metadata"]["name"]))
+        def it(pods: list[Manifest]) -> Manifest:
+            for pod in pods:
+                if holder.startswith(pod["metadata"]["name"]):
+                    return pod
+            raise LookupError(holder)
 
-    wait_for(lambda: _kill(machine, kube, the_leader) == 1, what="the leader killed")
+        return holder if _kill(machine, kube, it) else None
+
+    before = wait_for(killed, what="the leader killed")
     wait_for(lambda: life.leader(kube) not in ("", before), what="another leader", seconds=60)
     job = place.apply("successor", resources=ONE, **own_trainers.steady(place.image))
     job.until_running("train")

@@ -29,7 +29,8 @@ SELDOM = {
 
 def calls(machine: Machine) -> Iterator[dict[str, Any]]:
     """What the operator has asked, in the whole life of this cluster."""
-    for line in (machine.state / "log" / "audit.log").read_text(encoding="utf-8").splitlines():
+    whole, _, _ = (machine.state / "log" / "audit.log").read_text(encoding="utf-8").rpartition("\n")  # it is being written
+    for line in whole.splitlines():
         event: dict[str, Any] = json.loads(line)
         # What there is (discovery) everybody may ask; it is of no object.
         if event["user"]["username"] == ACCOUNT and "objectRef" in event:

@@ -56,7 +56,8 @@ def test_what_one_node_writes_another_reads_at_once(namespace: Namespace, traine
 def test_the_slow_class_is_slow(namespace: Namespace, trainer_image: str) -> None:
     namespace.create(a_claim("quick"))
     namespace.create(a_claim("slow", storage_class="shared-slow"))
-    quick = seconds_to_write(namespace, a_writer(namespace, trainer_image, "quick"), 8)
+    writer = a_writer(namespace, trainer_image, "quick")
+    quick = min(seconds_to_write(namespace, writer, 8) for _ in range(3))  # a machine that stalls is not the disk
     slow = seconds_to_write(namespace, a_writer(namespace, trainer_image, "slow"), 8)
     assert slow >= 8 / 4, "8 MiB at 4 MiB/s"
     assert quick < slow

@@ -103,7 +103,7 @@ def test_a_killed_rank_is_blamed_and_the_next_attempt_goes_on_from_its_checkpoin
 
 @pytest.mark.node_access
 def test_a_frozen_rank_is_noticed_by_its_peer(ready: Training, namespace: Namespace, machine: Machine) -> None:
-    ready.start("frozen", steps=5000, stall_seconds=5.0, checkpoint_seconds=3600.0)  # saving may take longer than a step
+    ready.start("frozen", steps=5000, stall_seconds=15.0, checkpoint_seconds=3600.0)  # saving may take longer than a step
     wait_for(lambda: training.losses(ready.sh("cat /workspace/frozen/metrics.jsonl || true")), what="a step")
     with faults.freeze_rank(machine, ready.pod("frozen", 1), 1):
         code, _ = ready.until_ended("frozen", 0, seconds=60)

@@ -146,7 +146,7 @@ def copy_in(namespace: Namespace, pod: str, folder: Path, target: str) -> None:
     kube = namespace.kube
     unpack = "import sys,tarfile; tarfile.open(fileobj=sys.stdin.buffer,mode='r|').extractall(sys.argv[1])"
     command = [kube.kubectl_path, "--kubeconfig", str(kube.kubeconfig), "exec", "-i", "-n", namespace.name, pod, "--"]
-    subprocess.run([*command, "python", "-c", unpack, target], input=packed.getvalue(), check=True, timeout=60)
+    subprocess.run([*command, "python", "-c", unpack, target], input=packed.getvalue(), check=True, timeout=600)
 
 
 def losses(text: str) -> dict[int, float]:

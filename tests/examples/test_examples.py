@@ -27,7 +27,7 @@ WITH_DATA = ("support", "finance", "legal", "medicine")
 
 def test_the_committed_data_is_what_the_program_writes() -> None:
     program = "import json, make_data; print(json.dumps(make_data.files()))"
-    out = subprocess.run([sys.executable, "-c", program], cwd=EXAMPLES, capture_output=True, text=True, check=True, timeout=60)
+    out = subprocess.run([sys.executable, "-c", program], cwd=EXAMPLES, capture_output=True, text=True, check=True, timeout=300)
     written: dict[str, str] = json.loads(out.stdout)
     assert set(written) == {
         str(path.relative_to(EXAMPLES)) for name in WITH_DATA for path in (EXAMPLES / name).glob("*.[cj]s*")
@@ -96,7 +96,7 @@ def run(manifest: Path, workspace: Path, *options: str) -> subprocess.CompletedP
     command = [sys.executable, "-m", "finetune_cli.main", "run", str(manifest), "--workspace", str(workspace)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "TORCHDYNAMO_DISABLE": "1"}
     return subprocess.run(
-        [*command, *options, "--output", "json"], env=environment, capture_output=True, text=True, check=False, timeout=240
+        [*command, *options, "--output", "json"], env=environment, capture_output=True, text=True, check=False, timeout=900
     )
 
 

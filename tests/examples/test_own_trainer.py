@@ -16,6 +16,7 @@ import pytest
 
 from finetune_cli.progress_server import ProgressServer
 from finetune_operator.brain.stages import Stage
+from ports import a_free_port
 from rows import chats, write_jsonl
 from stages import manifest, orders, run_here
 from tiny import tiny_causal_lm
@@ -62,7 +63,7 @@ class Program:
             "PET_NNODES": str(ranks),
             "PET_NPROC_PER_NODE": "1",
             "PET_MASTER_ADDR": "127.0.0.1",
-            "PET_MASTER_PORT": "29611",
+            "PET_MASTER_PORT": str(a_free_port()),
             "CUDA_VISIBLE_DEVICES": "",
             "SAVE_STEPS": "5",
         }
@@ -76,7 +77,7 @@ class Program:
 
     def ended(self, process: subprocess.Popen[str]) -> tuple[int, str]:
         """Exit code and log."""
-        return process.wait(300), self._started[process].read_text()
+        return process.wait(600), self._started[process].read_text()
 
     def steps(self, attempt: int) -> list[int]:
         """Of the complete checkpoints."""
@@ -99,7 +100,7 @@ def program(raw: dict[str, Any], workspace: Path) -> Iterator[Program]:
 
 
 def until(holds: Callable[[], Any], process: subprocess.Popen[str], *, what: str) -> Any:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while not (found := holds()):
         assert process.poll() is None, f"it ended with {process.poll()} before {what}"
         assert time.monotonic() < deadline, what

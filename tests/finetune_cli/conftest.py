@@ -99,14 +99,14 @@ class Desk:
         return process
 
     def ended(self, process: subprocess.Popen[str]) -> Ran:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         return Ran(process.returncode, out or "", err or "")
 
     def until(self, holds: Callable[[], bool]) -> None:
         """Wait for something that another process does."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not holds():
-            assert time.monotonic() < deadline, "it did not happen within two minutes"
+            assert time.monotonic() < deadline, "it did not happen within five minutes"
             time.sleep(0.02)
 
     def at_work(self, name: str) -> Callable[[], bool]:

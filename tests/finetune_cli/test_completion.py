@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import a_manifest
+from finetune_cli import completion
 from finetune_cli.completion import main
 from servers.api import Answer
 from servers.beside import Beside
@@ -46,7 +47,10 @@ def test_files_are_the_shells_own_business() -> None:
     assert completed("validate", "") == ([], ":0")
 
 
-def test_names_of_jobs_come_from_the_namespace_that_is_named(desk: Desk, cluster: Beside) -> None:
+def test_names_of_jobs_come_from_the_namespace_that_is_named(
+    desk: Desk, cluster: Beside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completion, "_PATIENCE_SECONDS", 60.0)  # not this test's to keep
     for name, namespace in (("support", "ml"), ("chat", "ml"), ("other", "elsewhere")):
         manifest = a_manifest(name)
         manifest["metadata"]["namespace"] = namespace

@@ -25,7 +25,7 @@ def loaded(program: str, *arguments: str) -> set[str]:
 
     def run(code: str) -> set[str]:
         command = [sys.executable, "-c", f"{code}\n{names}", *arguments]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
         return set(ended.stderr.split())
 
     return run(program) - run("pass")

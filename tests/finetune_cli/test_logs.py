@@ -208,7 +208,7 @@ def test_wrong_words_are_wrong_use(desk: Desk, options: tuple[str, ...]) -> None
 
 def following(desk: Desk, *options: str) -> subprocess.Popen[str]:
     process = desk.start("logs", "support", "--cluster", "--follow", *options)
-    guard = threading.Timer(30, process.kill)  # a line that never comes must not be waited for
+    guard = threading.Timer(180, process.kill)  # a line that never comes must not be waited for
     guard.daemon = True
     guard.start()
     return process

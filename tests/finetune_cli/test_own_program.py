@@ -94,7 +94,7 @@ def test_a_second_ctrl_c_ends_all_that_it_has_started(desk: Desk) -> None:
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     while "Stopping" not in process.stderr.readline():
-        pass
+        assert process.poll() is None
     process.send_signal(signal.SIGINT)
     assert desk.ended(process).code == 130
     desk.until(lambda: not is_alive(int(child.read_text())))

@@ -167,13 +167,13 @@ def test_ctrl_c_ends_it_with_nothing_half_written(folder: Path) -> None:
     command = [sys.executable, "-m", "finetune_cli.main", "prepare", "big.jsonl", "--write", "out.jsonl"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 300
         while not list(folder.glob(".finetune/big-data/preparing-*")):
-            assert time.monotonic() < deadline, "it did not begin within 60 s"
+            assert time.monotonic() < deadline, "it did not begin within five minutes"
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=180)
+        out, err = process.communicate(timeout=300)
     finally:
         process.kill()
 

@@ -35,7 +35,7 @@ def post(url: str, body: bytes, *, token: str | None = "secret", **headers: str)
     bearer = {"Authorization": f"Bearer {token}"} if token is not None else {}
     request = urllib.request.Request(url, data=body, headers={**bearer, **headers}, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -108,7 +108,7 @@ def test_a_report_that_is_too_large_is_not_read(server: ProgressServer, tmp_path
     url = expecting(server, tmp_path)
     host, port = url.removeprefix("http://").removesuffix("/progress").split(":")
     for said, code in ((str(MAX_BODY_BYTES + 1), b" 413 "), ("-1", b" 400 "), ("many", b" 400 ")):
-        with socket.create_connection((host, int(port)), timeout=5) as client:
+        with socket.create_connection((host, int(port)), timeout=60) as client:
             client.sendall(f"POST /progress HTTP/1.1\r\nHost: x\r\nContent-Length: {said}\r\n\r\n".encode())
             assert code in client.recv(100)
 
@@ -119,7 +119,7 @@ def test_a_client_that_goes_away_harms_nobody(
     url = expecting(server, tmp_path)
     host, port = url.removeprefix("http://").removesuffix("/progress").split(":")
     for start in (b"", b"POST /progress HTTP/1.1\r\n", b"POST /progress HTTP/1.1\r\nContent-Length: 100\r\n\r\n{"):
-        with socket.create_connection((host, int(port)), timeout=5) as client:
+        with socket.create_connection((host, int(port)), timeout=60) as client:
             client.sendall(start)
     assert post(url, a_body()) == 200
     assert capsys.readouterr() == ("", "")
@@ -141,5 +141,5 @@ def test_closing_ends_its_thread(tmp_path: Path) -> None:
         post(url, a_body())
     left = [thread for thread in threading.enumerate() if thread.ident not in before and thread.name == "progress-server"]
     for thread in left:
-        thread.join(5)
+        thread.join(60)
     assert not any(thread.is_alive() for thread in left)

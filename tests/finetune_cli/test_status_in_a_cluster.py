@@ -283,7 +283,7 @@ def in_a_process(folder: Path, *arguments: str, **environment: str) -> subproces
         command,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
         cwd=folder,
         env={**usual, "HOME": str(folder), **environment},
@@ -375,7 +375,7 @@ def test_a_plain_installation_is_told_what_to_install(desk: Desk) -> None:
         "u.find_spec = lambda name, *a: None if name in ('kubernetes', 'aiohttp') else find(name, *a);"
         "from finetune_cli.main import main; sys.exit(main(['status', '--cluster']))"
     )
-    ran: Any = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    ran: Any = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 2
     assert ran.stderr == (
         "finetune: asking a cluster needs kubernetes and aiohttp, which are not installed."

@@ -24,7 +24,8 @@ from typing import Any
 import pytest
 
 from finetune_api import meta
-from operating import FTJS, JOBS, LEASES, SECRETS, a_free_port, a_process, retried, submit
+from operating import FTJS, JOBS, LEASES, SECRETS, a_process, retried, submit
+from ports import a_free_port
 from reporting import a_report
 from servers.beside import Beside, beside
 

@@ -24,7 +24,7 @@ def test_made_up_tokens_delay_no_progress_no_certificate_and_no_walk(tmp_path: P
                 calls = callers(client, settings, leads=lambda: True, monotonic=lambda: began)
                 async with asyncio.TaskGroup() as group:
                     asked = [group.create_task(calls.tokens.review_token(f"made-up-{n}", "progress")) for n in range(500)]
-                    async with asyncio.timeout(30):
+                    async with asyncio.timeout(120):
                         for others in (calls.progress, calls.keeping, calls.walks, calls.lease):
                             found = await others.get(Ref(FINE_TUNE_JOB, "ml", "support"))
                         await calls.progress.apply_progress(

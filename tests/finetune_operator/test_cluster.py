@@ -32,7 +32,7 @@ def at_an_api(test: Test, **more: Any) -> list[tuple[str, str, int]]:
             async with ApiClient(configuration) as client:
                 limiter = Limiter(1000, 1000, time.monotonic)
                 cluster = KubernetesCluster(client, limiter, count=lambda *call: counted.append(call), **more)
-                await asyncio.wait_for(test(cluster, api), 10)
+                await asyncio.wait_for(test(cluster, api), 60)
 
     asyncio.run(body())
     return counted

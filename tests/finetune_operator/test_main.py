@@ -22,7 +22,6 @@ from operating import (
     JOBS,
     LEASES,
     SECRETS,
-    a_free_port,
     a_process,
     all_but_the_lease,
     retried,
@@ -32,6 +31,7 @@ from operating import (
     until_calm,
     with_an_operator,
 )
+from ports import a_free_port
 from servers.api import Answer, ApiServer
 from servers.beside import beside
 
@@ -169,7 +169,7 @@ def test_every_line_is_json_to_the_last(tmp_path: Path) -> None:
     (tmp_path / "kubeconfig").write_text("{}")
     said = {**os.environ, **ENVIRONMENT, "FINETUNE_KUBECONFIG": str(tmp_path / "kubeconfig")}
     done = subprocess.run(
-        [sys.executable, "-m", "finetune_operator.main"], env=said, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "finetune_operator.main"], env=said, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 1
     lines = [json.loads(line) for line in (done.stdout + done.stderr).splitlines()]
@@ -179,7 +179,7 @@ def test_every_line_is_json_to_the_last(tmp_path: Path) -> None:
 
 def test_without_the_definition_it_says_so_and_ends(tmp_path: Path) -> None:
     async def story(api: ApiServer, running: asyncio.Task[None]) -> None:
-        await asyncio.wait({running}, timeout=5)
+        await asyncio.wait({running}, timeout=120)
 
     def missing(api: ApiServer) -> None:
         api.instead.append(Answer(404, 99, "GET", "/apis/finetune.dev/v1alpha1"))

@@ -14,6 +14,7 @@ import pytest
 from fakes import Fault
 from finetune_api import meta
 from finetune_api.errors import ClusterError
+from finetune_operator import progress_server
 from finetune_operator.kinds import POD, Ref
 from finetune_operator.progress_server import ProgressServer
 from reporting import KEY, Place, a_report, an_object, at_a_server
@@ -120,19 +121,22 @@ def test_too_many_connections_of_one_address_are_cut_off() -> None:
         for _ in range(4):
             held.append(await asyncio.open_connection("localhost", place.port, ssl=context, server_hostname="localhost"))
         for _ in range(4):
-            with pytest.raises(ConnectionResetError):
+            with pytest.raises(ConnectionError):
                 await asyncio.open_connection("localhost", place.port, ssl=context, server_hostname="localhost")
         assert place.cut == {"too_many_of_one": 4}, "before TLS has cost anything"
         for _, writer in held:
             writer.close()
-        await asyncio.sleep(0.1)
+        while place.cut["no_request"] < 4:  # what they wanted nobody knows  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         assert await place.post() == 200, "room again"
-        assert place.cut["no_request"] == 4, "and what they wanted nobody knows"
+        assert place.cut == {"too_many_of_one": 4, "no_request": 4}
 
     at_a_server(test, connections=(100, 4))
 
 
-def test_where_all_places_are_taken_the_one_that_said_nothing_for_longest_makes_room() -> None:
+def test_where_all_places_are_taken_the_one_that_said_nothing_for_longest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_server, "_HANDSHAKE_SECONDS", 120.0)  # who shakes no hands is there to the end
+
     async def test(place: Place) -> None:
         context = ssl.create_default_context(cadata=place.certificates.trusted)
         silent = [await asyncio.open_connection("localhost", place.port, ssl=context, server_hostname="localhost")]
@@ -178,7 +182,7 @@ def test_a_place_is_free_soon_after_the_answer_whatever_its_holder_does() -> Non
         report = report.replace(b"Content-Length: 0", f"Content-Length: {len(body)}".encode()) + body
         kept = await asyncio.to_thread(a_connection_that_stays, place.port, context, report)
         answers = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while 200 not in answers:
                 with suppress(OSError):
                     answers.append(await place.post(a_report(second=1)))
@@ -194,7 +198,7 @@ NO_TOKEN += b"Host: operator\r\nContent-Length: 0\r\n\r\n"
 
 def a_connection_that_stays(port: int, context: ssl.SSLContext, request: bytes) -> ssl.SSLSocket:
     """Sends a request, reads the beginning of the answer, and neither goes nor says that it would."""
-    plain = socket.create_connection(("localhost", port), timeout=10)
+    plain = socket.create_connection(("localhost", port), timeout=60)
     connection = context.wrap_socket(plain, server_hostname="localhost")
     connection.sendall(request)
     assert connection.recv(9) == b"HTTP/1.1 "
@@ -212,7 +216,7 @@ def test_whoever_has_brought_a_report_makes_no_room() -> None:
             kept.append(await asyncio.open_connection("localhost", place.port, ssl=context, server_hostname="localhost"))
             kept[-1][1].write(head.encode() + body)
             assert (await kept[-1][0].readline()).split()[1] == b"200"
-        with pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionError):
             await asyncio.open_connection("localhost", place.port, ssl=context, server_hostname="localhost")
         assert place.cut == {"too_many": 1}
 
@@ -224,7 +228,8 @@ def test_a_connection_that_says_nothing_is_cut_off() -> None:
         context = ssl.create_default_context(cadata=place.certificates.trusted)
         reader, writer = await asyncio.open_connection("localhost", place.port, ssl=context, server_hostname="localhost")
         writer.write(b"POST / HTTP/1.1\r\nHost: ")
-        assert await asyncio.wait_for(reader.read(), 2) == b""
+        with suppress(ConnectionResetError):  # where the end came before what was said
+            assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
 
     place = at_a_server(test, connection_seconds=0.2)
@@ -267,7 +272,7 @@ def test_a_server_that_lets_nobody_in_any_more_says_so() -> None:
         broken = asyncio.create_task(server.until_broken())
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         with pytest.raises(ValueError, match="too_many_of_one"):
-            await asyncio.wait_for(broken, 10)
+            await asyncio.wait_for(broken, 60)
         writer.close()
         await server.stop()
 

@@ -20,7 +20,7 @@ def a_queue(**more: float) -> WorkQueue:
 
 
 def in_a_loop(test: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 10))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(test(), 60))  # type: ignore[arg-type]
 
 
 async def nothing_comes(queue: WorkQueue, seconds: float = 0.02) -> bool:

@@ -224,7 +224,7 @@ def test_writes_do_not_wait_for_one_another() -> None:
         for number in range(4):
             reporter = place_reporter(cluster, f"job-{number}")
             reports.take(reporter, ProgressReport.model_validate(a_report()).trainer_status)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await reports.flush()
 
     asyncio.run(turn())

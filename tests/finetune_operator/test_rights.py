@@ -16,7 +16,8 @@ from builders import a_result
 from finetune_api import meta
 from finetune_api.contract.result import encode
 from finetune_operator.tls import LABELS
-from operating import FTJS, JOBS, LEASES, SECRETS, a_free_port, submit, the, until, with_an_operator
+from operating import FTJS, JOBS, LEASES, SECRETS, submit, the, until, with_an_operator
+from ports import a_free_port
 from reporting import a_report
 from rights import RELEASE, SYSTEM, Grant, granted, needed
 from servers.api import Answer, ApiServer

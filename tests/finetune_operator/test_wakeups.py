@@ -64,7 +64,7 @@ def test_what_is_on_its_way_is_looked_at_once_and_what_has_ended_at_once() -> No
         )
 
         async def look() -> None:
-            queue.done(await asyncio.wait_for(queue.get(), 5) or key)
+            queue.done(await asyncio.wait_for(queue.get(), 60) or key)
 
         for _ in range(3):
             wake_child(wakeups, key, "pods", "MODIFIED", ended=False)
@@ -136,7 +136,7 @@ def test_a_child_that_outlived_its_job_is_looked_at_whichever_of_them_is_listed_
             wake_child(wakeups, KEY, "pods", None, ended=False)
             if not job_first:
                 wake_job(wakeups, KEY, OVER, None)
-            assert await asyncio.wait_for(queue.get(), 5) == KEY
+            assert await asyncio.wait_for(queue.get(), 60) == KEY
 
     asyncio.run(test())
 
@@ -147,10 +147,10 @@ def test_what_could_not_be_done_for_a_job_is_tried_again_after_its_end() -> None
     async def test() -> None:
         queue, wakeups = a_queue_that_is_woken()
         wake_job(wakeups, KEY, {"metadata": {"generation": 1}, "status": {"phase": "Training"}}, "MODIFIED")
-        assert await asyncio.wait_for(queue.get(), 5) == KEY
+        assert await asyncio.wait_for(queue.get(), 60) == KEY
         queue.failed(KEY)
         wake_job(wakeups, KEY, OVER, "MODIFIED")
-        assert await asyncio.wait_for(queue.get(), 5) == KEY
+        assert await asyncio.wait_for(queue.get(), 60) == KEY
 
     asyncio.run(test())
 
@@ -160,7 +160,7 @@ def test_an_ended_child_in_a_listing_is_looked_at_if_its_job_goes_on() -> None:
         queue, wakeups = a_queue_that_is_woken()
         wake_child(wakeups, KEY, "jobs", None, ended=True)
         assert queue.depth == 0
-        assert await asyncio.wait_for(queue.get(), 5) == KEY
+        assert await asyncio.wait_for(queue.get(), 60) == KEY
 
     asyncio.run(test())
 

@@ -9,7 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from builders import a_manifest
 from finetune_api import meta
-from operating import FTJS, JOBS, PODS, WATCHED, a_free_port, scraped, submit, the, until, until_calm, with_an_operator
+from operating import FTJS, JOBS, PODS, WATCHED, scraped, submit, the, until, until_calm, with_an_operator
+from ports import a_free_port
 from servers.api import Answer, ApiServer
 
 

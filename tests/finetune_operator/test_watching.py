@@ -131,7 +131,7 @@ def test_a_pod_without_an_ipv4_address_is_reached() -> None:
 
 def _ask(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

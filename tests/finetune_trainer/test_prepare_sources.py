@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,18 @@ from servers.s3 import S3Server
 from servers.samples import MODEL
 
 
+def be_patient(monkeypatch: pytest.MonkeyPatch, patience: Patience) -> None:
+    for function in (sources.fetch_files, sources.fetch_model, sources.publish):
+        monkeypatch.setitem(function.__kwdefaults__, "patience", patience)
+
+
+BRIEF = Patience(attempts=2, first_wait=0.0, total_wait=1.0)
+
+
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two tries of a third of a second; and no credentials and proxies of the machine that runs the tests."""
-    brief = Patience(attempts=2, first_wait=0.0, total_wait=1.0, timeout=0.3)
-    for function in (sources.fetch_files, sources.fetch_model, sources.publish):
-        monkeypatch.setitem(function.__kwdefaults__, "patience", brief)
+    """Two tries at once; and no credentials and proxies of the machine that runs the tests."""
+    be_patient(monkeypatch, BRIEF)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "HF_TOKEN", "http_proxy", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -112,7 +119,10 @@ def test_a_bucket_that_does_not_hold_the_file(causal_lm: Path, tmp_path: Path) -
     assert "s3://corp/nothing.jsonl" in error.message
 
 
-def test_a_server_that_says_nothing_is_given_up_and_tried_again_later(causal_lm: Path, tmp_path: Path) -> None:
+def test_a_server_that_says_nothing_is_given_up_and_tried_again_later(
+    causal_lm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    be_patient(monkeypatch, replace(BRIEF, timeout=0.3))
     released = threading.Event()
 
     def silent(request: Handler) -> None:

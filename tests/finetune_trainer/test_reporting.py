@@ -43,7 +43,7 @@ def variables(url: str, token: Path | None = None) -> dict[str, str]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -153,7 +153,7 @@ def test_after_a_bad_answer_the_next_report_is_tried_again(answer: Callable[[soc
         reporter.report(percent=2)
         wait_for(lambda: len(seen) == 2)
         reporter.close()
-        thread.join(5)
+        thread.join(60)
 
 
 # ---------------------------------------------------------------- through the stages

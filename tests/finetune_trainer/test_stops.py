@@ -18,14 +18,14 @@ import pytest
 
 import stages
 from finetune_operator.brain.stages import Stage
+from ports import a_free_port
 from rows import chats, write_jsonl
 
 
 def told_to_stop(process: subprocess.Popen[str], folder: Path, *, once: Callable[[], bool]) -> stages.Ended:
-    """Send SIGTERM once something has been seen, and wait for the end."""
-    deadline = time.monotonic() + 90
-    while not once():
-        assert process.poll() is None, (folder / "log.txt").read_text()
+    """Send SIGTERM once something has been seen, and wait for the end; with 0 if it was faster than who watches it."""
+    deadline = time.monotonic() + 300
+    while not once() and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
@@ -51,8 +51,13 @@ def test_prepare_that_is_told_to_stop_leaves_no_data_and_goes_on(causal_lm: Path
     workspace, folder = tmp_path / "workspace", tmp_path / "prepare-1"
     spool = workspace / "preparing-1/spool/tokens.bin"
 
-    process = stages.start(stages.orders(raw, Stage.PREPARE, workspace), folder)
-    interrupted(told_to_stop(process, folder, once=spool.exists), Stage.PREPARE)
+    for _ in range(5):
+        process = stages.start(stages.orders(raw, Stage.PREPARE, workspace), folder)
+        end = told_to_stop(process, folder, once=spool.exists)
+        if end.code != 0:
+            break
+        shutil.rmtree(workspace)  # over before it was told: it takes seconds, and a machine may stall as long
+    interrupted(end, Stage.PREPARE)
     assert not (workspace / "data").exists()
 
     end = stages.run_here(stages.orders(raw, Stage.PREPARE, workspace, attempt=2), tmp_path / "prepare-2")
@@ -119,8 +124,7 @@ def test_training_that_is_told_to_stop_before_its_first_step_ends_at_once(
 def test_a_rank_that_still_waits_for_its_peers_ends_when_it_is_told_to(chat_manifest: dict[str, Any], workspace: Path) -> None:
     """It sits in a call of torch for minutes, in which no handler of Python is run."""
     folder = workspace / "train-1"
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = a_free_port()
     rank = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
     def waits() -> bool:

@@ -30,7 +30,7 @@ class Beside:
         async def changed() -> T:
             return change()
 
-        return asyncio.run_coroutine_threadsafe(changed(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(changed(), self._loop).result(60)
 
     def put(self, resource: Resource, found: Object) -> Object:
         return self.do(lambda: self.api.put(resource, found))
@@ -57,12 +57,12 @@ def beside(folder: Path) -> Iterator[Beside]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(body(),), daemon=True)
     thread.start()
-    assert begun.wait(10), "the server does not begin"
+    assert begun.wait(60), "the server does not begin"
     try:
         yield Beside(api, loop, write_kubeconfig(folder, api.url))
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 

@@ -12,7 +12,10 @@ from servers.samples import LAST
 
 @dataclass
 class Hands:
-    """Works in `folder` with the variables of `environment`; notes in `slept` how long it would have waited, in `beats` when bytes got on."""
+    """Works in `folder` with the variables of `environment`.
+
+    Notes in `slept` how long it would have waited, in `beats` when bytes got on.
+    """
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -23,14 +26,14 @@ class Hands:
     prefix: str = ""
 
     def __post_init__(self) -> None:
-        self.patience = Patience(attempts=4, first_wait=1.0, total_wait=30.0, timeout=5.0, sleep=self.slept.append)
+        self.patience = Patience(attempts=4, first_wait=1.0, total_wait=30.0, timeout=60.0, sleep=self.slept.append)
 
     @property
     def credentials(self) -> Credentials:
         return Credentials(self.environment, self.prefix)
 
-    def less_patient(self, *, attempts: int = 2, timeout: float = 0.3) -> Hands:
-        """The same hands, which give up sooner."""
+    def less_patient(self, *, attempts: int = 2, timeout: float = 60.0) -> Hands:
+        """The same hands, which give up sooner. For an answer they wait briefly only where a server is to give none."""
         self.patience = replace(self.patience, attempts=attempts, timeout=timeout)
         return self
 

@@ -42,7 +42,7 @@ Y
   local pid=$!
   # shellcheck disable=SC2064
   trap "kill $pid" EXIT
-  wait_for 20 "the golden containerd" ctr --address "$run/socket" version
+  wait_for 120 "the golden containerd" ctr --address "$run/socket" version
   ctr --address "$run/socket" --namespace k8s.io images import --snapshotter overlayfs - >&2
   kill $pid
   wait $pid || true

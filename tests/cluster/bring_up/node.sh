@@ -38,6 +38,11 @@ freeze() { # 1 or 0
     if [ "$1" = 1 ]; then echo FROZEN; else echo THAWED; fi >"/sys/fs/cgroup/freezer/$cgroup/freezer.state"
   fi
 }
+is_frozen() {
+  if [ $version = 2 ]; then grep -qx 'frozen 1' "/sys/fs/cgroup/$cgroup/cgroup.events"; else
+    grep -qx FROZEN "/sys/fs/cgroup/freezer/$cgroup/freezer.state"
+  fi
+}
 end_members() {
   local pids
   freeze 0 2>/dev/null || true
@@ -113,7 +118,7 @@ start_inside() {
   case $1 in
     containerd)
       start "$c" containerd --config "$dir/containerd.toml"
-      wait_for 20 containerd ctr version
+      wait_for 120 containerd ctr version
       ;;
     kubelet) start "$c" kubelet --config="$dir/kubelet.yaml" --kubeconfig="$state/pki/$node.kubeconfig" --node-ip="10.200.0.1$n" ;;
     kube-proxy) start "$c" kube-proxy --config="$dir/kube-proxy.yaml" --hostname-override="$node" ;;
@@ -145,7 +150,10 @@ case $command in
   stop) stop "$node-$3" "${4:-TERM}" ;;
   signal) kill "-$4" "$(pid_of "$node-$3")" ;;
   kill) end_members ;;
-  freeze) freeze 1 ;;
+  freeze)
+    freeze 1
+    for _ in {1..100}; do is_frozen && break; sleep 0.1; done # the kernel does it by and by
+    ;;
   thaw) freeze 0 ;;
   cut) ip -n ft-cp link set "ft-n$n" down ;;
   join) ip -n ft-cp link set "ft-n$n" up ;;

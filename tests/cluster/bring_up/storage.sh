@@ -10,7 +10,7 @@ case ${1:-} in
     mkdir -p "$storage"/{plain,slow,small,behind-slow}
     mount -t tmpfs -o size=64m ft-small "$storage/small"
     start slowfs slowfs "$storage/behind-slow" "$storage/slow"
-    wait_for 10 "the slow file system" mountpoint "$storage/slow"
+    wait_for 60 "the slow file system" mountpoint "$storage/slow"
     ;;
   down)
     for folder in slow small; do

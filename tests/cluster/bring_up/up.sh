@@ -59,16 +59,16 @@ for n in $(seq "$nodes"); do
   echo "$gpus" >"$state/node$n/gpus"
 done
 ready() { [ "$(kubectl get --raw /readyz --request-timeout 3s)" = ok ]; }
-wait_for 60 "the API server" ready
+wait_for 300 "the API server" ready
 log "API server ready"
 for n in $(seq "$nodes"); do "$here/node.sh" up "$n"; done
 kubectl apply -f "$here/dns.yaml" -f "$here/storage.yaml" >/dev/null
-wait_for 60 "the nodes" kubectl wait --for=condition=Ready --timeout=1s $(seq -f 'node/node%g' "$nodes")
+wait_for 300 "the nodes" kubectl wait --for=condition=Ready --timeout=1s $(seq -f 'node/node%g' "$nodes")
 log "$nodes nodes Ready"
 allocatable() { [ "$(kubectl get nodes -o jsonpath='{.items[*].status.allocatable.nvidia\.com/gpu}')" = "$(yes "$gpus" | head -n "$nodes" | xargs)" ]; }
-if [ "$gpus" != 0 ]; then wait_for 30 "the GPUs" allocatable; fi
-kubectl -n kube-system rollout status daemonset/coredns --timeout=60s >/dev/null
-kubectl wait --for=create serviceaccount/default --timeout=10s >/dev/null
+if [ "$gpus" != 0 ]; then wait_for 180 "the GPUs" allocatable; fi
+kubectl -n kube-system rollout status daemonset/coredns --timeout=300s >/dev/null
+kubectl wait --for=create serviceaccount/default --timeout=120s >/dev/null
 log "GPUs and DNS ready"
 touch "$state/complete"
 echo "$KUBECONFIG"

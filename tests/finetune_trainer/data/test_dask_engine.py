@@ -8,13 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from distributed import Client
+from distributed.security import Security
 
 import stages
 from finetune_api.contract.trainer_config import DetectorInput
@@ -28,6 +32,7 @@ from finetune_trainer.data.dask_engine import DaskWorkers
 from finetune_trainer.data.ingest import Ingest
 from finetune_trainer.reporting import ProgressReporter
 from finetune_trainer.sources import DataFile
+from ports import a_free_port
 from rows import chats, write_jsonl
 from servers.authority import Pem, signed_by_one_of_its_own
 
@@ -40,9 +45,7 @@ class Cluster:
     """A scheduler and workers, each a process, in a directory that holds nothing of ours."""
 
     def __init__(self, folder: Path, pem: Pem | None = None) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"{'tls' if pem else 'tcp'}://127.0.0.1:{probe.getsockname()[1]}"
+        self.address = f"{'tls' if pem else 'tcp'}://127.0.0.1:{a_free_port()}"
         self._folder = folder
         self._tls = ("--tls-ca-file", str(pem.ca), "--tls-cert", str(pem.cert), "--tls-key", str(pem.key)) if pem else ()
         port = self.address.rpartition(":")[2]
@@ -56,6 +59,23 @@ class Cluster:
         return subprocess.Popen(
             command, cwd=self._folder, stdout=log, stderr=log, env={**os.environ, "PYTHONWARNINGS": "ignore"}
         )
+
+    def until_it_listens(self) -> None:
+        """Wait until the scheduler listens: who is asked to be impatient would not wait for its start."""
+        deadline = time.monotonic() + 300
+        while True:
+            assert self._scheduler.poll() is None, "it has ended"
+            with suppress(OSError):
+                return socket.create_connection(("127.0.0.1", int(self.address.rpartition(":")[2])), 60).close()
+            assert time.monotonic() < deadline, "the scheduler does not listen"
+            time.sleep(0.05)
+
+    def until_workers(self, count: int, credentials: Mapping[str, str]) -> None:
+        """Wait until so many have joined."""
+        ca, cert, key = (credentials[name] for name in ("ENGINE_CA", "ENGINE_CERT", "ENGINE_KEY"))
+        security = Security(tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key, require_encryption=True)
+        with Client(self.address, security=security, timeout=300, set_as_default=False) as client:
+            client.wait_for_workers(count, timeout=300)
 
     def add_worker(self) -> None:
         where = ("--host", f"{self.address.partition(':')[0]}://127.0.0.1")
@@ -146,6 +166,7 @@ def test_a_cluster_without_workers_and_one_that_is_not_there_are_tried_again_lat
 ) -> None:
     data = write_jsonl(tmp_path / "chats.jsonl", chats(20))
     ingest = an_ingest(causal_lm, data, tmp_path, "1", cluster.address)
+    cluster.until_it_listens()
     workers = DaskWorkers(DaskEngine(address=cluster.address), {}, ingest.config, causal_lm, KEY, patience_seconds=5.0)
     with pytest.raises(Transient, match=re.escape(f"{cluster.address} has had no worker for 5 s")):
         list(workers.outcomes([]))
@@ -188,6 +209,7 @@ def test_two_workers_over_tls_write_the_same_and_carry_no_library_for_models(cau
         cluster.add_worker()
         cluster.add_worker()
         read(here, data)
+        cluster.until_workers(2, shown(pem))
         read(there, data, Looker())
     finally:
         cluster.close()
@@ -208,6 +230,7 @@ def test_a_certificate_of_another_authority_opens_nothing(causal_lm: Path, tmp_p
     ingest = an_ingest(causal_lm, data, tmp_path, "1", None)
     said = DaskEngine(address=cluster.address, secret_name="dask")
     try:
+        cluster.until_it_listens()
         workers = DaskWorkers(said, shown(foreign), ingest.config, causal_lm, KEY, patience_seconds=5.0)
         with pytest.raises(Transient, match="does not answer"):
             list(workers.outcomes([]))

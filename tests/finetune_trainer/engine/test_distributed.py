@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from finetune_operator.brain.configure import configure
 from finetune_operator.brain.stages import Stage
 from finetune_trainer.engine.distributed import lost_peer
 from finetune_trainer.environment import out_of_memory, sees_gpu
+from ports import a_free_port
 
 NCCL = "NCCL error in: ../torch/csrc/distributed/c10d/NCCLUtils.cpp:94, {}, NCCL version 2.30.7\n{}\nLast error:\n{}"
 GONE = NCCL.format(
@@ -107,10 +107,8 @@ print("beats", len(beats), "of rank", ranks.rank)
 
 
 def test_a_rank_that_waits_for_the_first_one_shows_that_it_lives_whenever_that_one_does() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "DS_ACCELERATOR": "cpu"}
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(a_free_port())}
+    shared = {**os.environ, **where, "WORLD_SIZE": "2", "DS_ACCELERATOR": "cpu"}
     processes = [
         subprocess.Popen([sys.executable, "-c", _A_RANK], env={**shared, "RANK": rank}, stdout=subprocess.PIPE, text=True)
         for rank in ("0", "1")

@@ -17,14 +17,28 @@ from finetune_api.contract.exit_codes import ExitCode, blame
 
 RANK = """
 import json, os, signal, sys, time
+from pathlib import Path
 rank = int(os.environ["RANK"])
-script = json.loads(os.environ["SCRIPT"])[rank]
+scripts = json.loads(os.environ["SCRIPT"])
+script = scripts[rank]
 signal.signal(signal.SIGTERM, lambda *_: os._exit(143))  # an exception would be lost where an object is being taken apart
 open(os.environ["FINETUNE_TERMINATION_LOG"], "w").write(json.dumps({"stage": "train", "rank": rank}))
 print(rank, os.getpid(), flush=True)
-end = time.monotonic() + script["after"]
-while time.monotonic() < end:  # a signal in the moment before a sleep begins is seen after it: no sleep is long
-    time.sleep(0.05)
+here = Path(os.environ["MEETING_PLACE"])
+(here / f"{rank}.begun").write_text(str(os.getpid()))
+(here / f"{rank}.begun").rename(here / str(rank))
+
+def is_noticed(earlier):  # gone and waited for: until then its process is there
+    place = here / str(earlier)
+    return place.exists() and not Path("/proc", place.read_text()).exists()
+
+def is_my_turn():
+    turn = script["turn"]
+    others = [other for other in range(len(scripts)) if turn and scripts[other]["turn"] and scripts[other]["turn"] < turn]
+    return turn and all(map(is_noticed, others))
+
+while not is_my_turn():  # a signal in the moment before a sleep begins is seen after it: no sleep is long
+    time.sleep(0.01)
 if script["code"] < 0:
     os.kill(os.getpid(), -script["code"])
 sys.exit(script["code"])
@@ -35,25 +49,33 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 from finetune_trainer import launch
 from finetune_api.contract.trainer_config import TrainConfig
-launch._AFTER_A_DEATH_SECONDS = 1.0
+launch._AFTER_A_DEATH_SECONDS = float(sys.argv[4])
 sizes = {"processes_per_node": int(sys.argv[2]), "world_size": int(sys.argv[2]), "nodes": 1, "threads_per_process": 1}
 orders = TrainConfig.model_construct(**sizes)
 sys.exit(launch.launch(["train"], orders, {**os.environ, "PYTHONPATH": sys.argv[3]}))
 """
 
 
-def start(folder: Path, *script: tuple[int, float]) -> subprocess.Popen[str]:
-    """A launcher over ranks that each end with a code after a time."""
+NEVER = 0
+
+
+def start(folder: Path, *script: tuple[int, int], patience: float = 600.0) -> subprocess.Popen[str]:
+    """A launcher over ranks that end with a code, each when those whose turn is before its own have been seen to end.
+
+    Args:
+        patience: seconds that the launcher gives those that outlive another.
+    """
     package = folder / "ranks/finetune_trainer"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(textwrap.dedent(RANK))
     environment = {
         **os.environ,
-        "SCRIPT": json.dumps([{"code": code, "after": after} for code, after in script]),
+        "SCRIPT": json.dumps([{"code": code, "turn": turn} for code, turn in script]),
+        "MEETING_PLACE": str(package),
         "FINETUNE_TERMINATION_LOG": str(folder / "result.json"),
     }
-    command = [sys.executable, "-c", LAUNCHER, "", str(len(script)), str(folder / "ranks")]
+    command = [sys.executable, "-c", LAUNCHER, "", str(len(script)), str(folder / "ranks"), str(patience)]
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE)
 
 
@@ -65,21 +87,21 @@ def told(folder: Path) -> int:
 @pytest.mark.parametrize(
     ("script", "code", "rank"),
     [
-        ([(0, 0.1), (0, 0.3)], 0, 0),
-        ([(75, 0.1), (-9, 0.4)], 137, 1),
-        ([(75, 0.1), (64, 0.4)], 64, 1),
-        ([(75, 0.1), (71, 0.2), (1, 0.3)], 71, 1),
-        ([(1, 0.1), (65, 0.4)], 65, 1),
-        ([(75, 0.4), (75, 0.1)], 75, 1),
-        ([(143, 0.1), (143, 0.2)], 143, 0),
-        ([(0, 0.1), (75, 0.3)], 75, 1),
-        ([(-6, 0.1), (1, 0.4)], 1, 1),
-        ([(-6, 0.1), (-6, 0.3)], 75, 0),
-        ([(-6, 0.1)], 134, 0),
+        ([(0, 1), (0, 2)], 0, 0),
+        ([(75, 1), (-9, 2)], 137, 1),
+        ([(75, 1), (64, 2)], 64, 1),
+        ([(75, 1), (71, 2), (1, 3)], 71, 1),
+        ([(1, 1), (65, 2)], 65, 1),
+        ([(75, 2), (75, 1)], 75, 1),
+        ([(143, 1), (143, 2)], 143, 0),
+        ([(0, 1), (75, 2)], 75, 1),
+        ([(-6, 1), (1, 2)], 1, 1),
+        ([(-6, 1), (-6, 2)], 75, 0),
+        ([(-6, 1)], 134, 0),
     ],
 )
 def test_the_exit_code_is_that_of_the_rank_to_blame(
-    script: list[tuple[int, float]], code: int, rank: int, tmp_path: Path
+    script: list[tuple[int, int]], code: int, rank: int, tmp_path: Path
 ) -> None:
     process = start(tmp_path, *script)
     assert process.wait(120) == code
@@ -87,13 +109,13 @@ def test_the_exit_code_is_that_of_the_rank_to_blame(
 
 
 def test_what_outlives_a_dead_rank_is_killed_and_not_blamed(tmp_path: Path) -> None:
-    process = start(tmp_path, (64, 0.1), (0, 3600))
+    process = start(tmp_path, (64, 1), (0, NEVER), patience=1.0)
     assert process.wait(120) == 64
     assert told(tmp_path) == 0
 
 
 def test_sigterm_reaches_every_rank(tmp_path: Path) -> None:
-    process = start(tmp_path, (0, 3600), (0, 3600))
+    process = start(tmp_path, (0, NEVER), (0, NEVER))
     assert process.stdout is not None
     for _ in range(2):
         process.stdout.readline()

@@ -26,7 +26,7 @@ _FLAGS = (
     "--disable-dev-shm-usage",
     "--remote-debugging-pipe",
 )
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 180.0
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Browser:
         self._session = None
         try:
             self.call("Browser.close")
-            self._process.wait(10)
+            self._process.wait(60)
         except (OSError, TimeoutError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()

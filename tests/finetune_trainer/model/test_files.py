@@ -71,12 +71,13 @@ def test_activations_are_counted_as_published_for_llama_3_8b() -> None:
 
 
 def test_the_rate_of_the_machine_is_measured() -> None:
-    assert machine_facts(1).gflops_fp32 > 1
+    assert max(machine_facts(1).gflops_fp32 for _ in range(2)) > 1
 
 
 def test_the_rate_of_a_core_is_that_of_one_among_others_at_work() -> None:
     many = 10 * (os.cpu_count() or 1)  # each gets a tenth of a processor
-    among_others, alone = (machine_facts(cores, size=256, rows=256).gflops_fp32 for cores in (many, 1))
+    among_others = machine_facts(many, size=256, rows=256).gflops_fp32
+    alone = max(machine_facts(1, size=256, rows=256).gflops_fp32 for _ in range(3))  # a stall lowers it
     assert among_others < alone
 
 

@@ -43,5 +43,5 @@ def store(hands: Hands) -> Iterator[S3Server]:
     with S3Server() as server:
         server.client().create_bucket(Bucket="corp")
         hands.environment.update(server.environment)
-        hands.less_patient(attempts=2, timeout=5.0)  # the library waits by itself, up to a second between two tries
+        hands.less_patient(attempts=2)  # the library waits by itself, up to a second between two tries
         yield server

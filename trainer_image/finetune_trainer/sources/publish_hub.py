@@ -79,9 +79,7 @@ class _Heard(io.BufferedReader):
         return super().read(size)
 
 
-def _commit(
-    api: HfApi, repo: Repository, what: Publication, parent: str, found: set[str], beat: Callable[[], None]
-) -> None:
+def _commit(api: HfApi, repo: Repository, what: Publication, parent: str, found: set[str], beat: Callable[[], None]) -> None:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     gone = sorted(found - set(what.names) - {".gitattributes"})

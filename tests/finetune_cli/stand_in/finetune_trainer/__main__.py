@@ -27,7 +27,7 @@ def report(act: dict[str, Any], *, token: str) -> int:
         headers={"Authorization": f"Bearer {token}"},
         method="POST",
     )
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return int(answer.status)
 
 
@@ -46,7 +46,7 @@ def wait(act: dict[str, Any], ready: Path) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, lambda *_: os._exit(2))  # the terminal's own Ctrl-C is not for us
     ready.touch()
-    for _ in range(1200):
+    for _ in range(15_000):
         if os.getppid() != int(os.environ["FINETUNE_PARENT_PID"]) and not act.get("orphan"):
             os._exit(75)
         time.sleep(0.02)

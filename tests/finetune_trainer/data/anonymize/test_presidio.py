@@ -6,6 +6,7 @@ import json
 import logging
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from servers.web import WebServer, certificate
 
 FIELD = "spec.preparation.anonymize.detectors[0]"
 SECRET = "Zorblax Quinby, patient 4711"
-BRIEF = Patience(attempts=3, first_wait=0.0, total_wait=1.0, timeout=0.5)
+BRIEF = Patience(attempts=3, first_wait=0.0, total_wait=1.0)
 FINDS = {"Zorblax": "PERSON", "Xanadu": "LOCATION", "4711": "MEDICAL_RECORD"}
 
 
@@ -99,7 +100,7 @@ def test_a_server_that_goes_on_failing_is_transient_with_field_and_number_of_tri
 
 
 def test_a_server_that_is_silent_is_transient(server: PresidioServer) -> None:
-    presidio = a_presidio(server)
+    presidio = Presidio(orders(server.uri), ("de", "en"), {}, replace(BRIEF, timeout=0.5))
     server.manners.hangs = True
     with pytest.raises(Transient, match="no answer in time"):
         presidio([SECRET], ["de"])

@@ -40,7 +40,7 @@ print(json.dumps([rows, reasons]))
 def read_in_little_memory(path: Path, *, mib: int = 700) -> tuple[int, list[list[Any]]]:
     """Rows and what is none, read by a process to which the kernel gives no more."""
     program = [sys.executable, "-c", GUARDED.format(more=mib * MIB), str(path)]
-    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     rows, reasons = json.loads(done.stdout)
     return rows, reasons
