@@ -60,7 +60,7 @@ def run(
     """
     assert config.evaluate is not None
     on_gpu = sees_gpu(environment, expected=config.gpus)
-    sets = _test_sets(config, workspace)
+    sets = _test_sets(workspace)
     evaluation = _Evaluation(config, config.evaluate, workspace, sets, reporter, on_gpu=on_gpu)
     evaluation.measure_models()
     summary = evaluation.summary()
@@ -84,7 +84,7 @@ class _TestSet:
     differences: dict[Metric, Difference] = field(default_factory=dict)
 
 
-def _test_sets(config: TrainerConfig, workspace: Workspace) -> list[_TestSet]:
+def _test_sets(workspace: Workspace) -> list[_TestSet]:
     """The held-out test split and the suites."""
     test = open_documents(workspace.data / TEST)
     if not len(test):

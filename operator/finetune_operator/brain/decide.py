@@ -152,7 +152,7 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
             patience = found.ending_since + _ENDING_LIMIT - now
             if patience <= timedelta(0):
                 why = found.waits_for or "its node no longer answers"
-                return _stop(status, attempt, FailureClass.DISRUPTION, why, now)
+                return _stop(status, attempt, FailureClass.DISRUPTION, why)
             return Decision(say.running(status, name.stage, found), requeue_after=patience)
         case AttemptState.WAITING | AttemptState.BLOCKED:
             blocked = found.state is AttemptState.BLOCKED
@@ -164,13 +164,13 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
                     if blocked
                     else f"it waited {limit} s (runPolicy.queueDeadlineSeconds) for {found.waits_for or 'room'}"
                 )
-                return _stop(status, attempt, FailureClass.STARTUP, told, now)
+                return _stop(status, attempt, FailureClass.STARTUP, told)
             due = since + timedelta(seconds=limit) - now if limit is not None else None
             if found.half_since is not None:
                 patience = found.half_since + _half_limit(job, attempt) - now
                 if patience <= timedelta(0):
                     told = f"only some of its pods found room, and held it: {found.waits_for}"
-                    return _stop(status, attempt, FailureClass.NO_ROOM, told, now)
+                    return _stop(status, attempt, FailureClass.NO_ROOM, told)
                 due = patience if due is None else min(due, patience)
             return Decision(say.waiting(status, name.stage, found.waits_for or "room"), requeue_after=due)
         case AttemptState.RUNNING | AttemptState.ENDED:
@@ -179,7 +179,7 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
                 silent = now - max(found.progress.updated_at, found.started_at or found.progress.updated_at)
                 limit = limits.stall_timeout_seconds
                 if silent >= timedelta(seconds=limit):
-                    return _stop(status, attempt, FailureClass.STALL, f"no step for {limit} s", now)
+                    return _stop(status, attempt, FailureClass.STALL, f"no step for {limit} s")
                 due = timedelta(seconds=limit) - silent
                 return Decision(say.running(status, name.stage, found), requeue_after=due)
             # The first report wakes nobody: its clock is looked at when it could have run out at the earliest.
@@ -195,7 +195,7 @@ def _half_limit(job: FineTuneJob, attempt: Attempt) -> timedelta:
     return _HALF_LIMIT * (1 + share / 2)
 
 
-def _stop(status: FineTuneJobStatus, attempt: Attempt, failure: FailureClass, message: str, now: datetime) -> Decision:
+def _stop(status: FineTuneJobStatus, attempt: Attempt, failure: FailureClass, message: str) -> Decision:
     """Tell an attempt to stop, and write down why, so that its end is not taken for something else."""
     name = AttemptName(Stage(attempt.stage), attempt.number)
     marked = say.attempt_marked(status, attempt, failure, message)
