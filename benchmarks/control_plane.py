@@ -36,7 +36,8 @@ from finetune_api.parse import parse_job
 from finetune_operator.brain.decide import AttemptName
 from finetune_operator.brain.plan import plan
 from finetune_operator.brain.stages import Stage
-from finetune_operator.cluster import KubernetesCluster, Limiter, connect
+from finetune_operator.cluster import KubernetesCluster, Limiter
+from finetune_operator.exchange import connect
 from finetune_operator.kinds import FINE_TUNE_JOB, Ref
 from finetune_operator.render import render
 from finetune_operator.settings import Settings, read_settings

@@ -40,8 +40,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from cluster.kube import Kube, path_of
 from cluster.machine import BRING_UP, Machine
 from cluster.scale import SIMULATED
-from finetune_operator.cluster import connect, exchange
-from finetune_operator.tls import new_authority, new_certificate
+from finetune_operator.certificates import new_authority, new_certificate
+from finetune_operator.exchange import connect, exchange
 
 MODULES = BRING_UP / "modules"
 NAME = "Kubeflow Trainer {}, JobSet {}".format(

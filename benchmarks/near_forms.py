@@ -22,7 +22,8 @@ import scale_rows
 from numpy.typing import NDArray
 
 from finetune_api.v1alpha1.preparation import NEAR_SIMILARITY
-from finetune_trainer.data.selection.near import TRAIN, Sets, find_near
+from finetune_trainer.data.selection.near import TRAIN, find_near
+from finetune_trainer.data.selection.sets import Sets
 from finetune_trainer.data.selection.shingles import Shingler
 
 _AT_ONCE = 1_000

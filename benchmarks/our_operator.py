@@ -22,7 +22,8 @@ from cluster_load import Program, at_once, until
 
 from cluster.scale import SIMULATED
 from finetune_api import meta
-from finetune_operator.cluster import KubernetesCluster, Limiter, connect
+from finetune_operator.cluster import KubernetesCluster, Limiter
+from finetune_operator.exchange import connect
 from finetune_operator.kinds import FINE_TUNE_JOB, Ref
 
 SYSTEM = "control-plane-benchmark"

@@ -16,7 +16,7 @@ from our_operator import PROGRESS, Operator
 
 from cluster.kube import Kube
 from finetune_api import meta
-from finetune_operator.cluster import connect
+from finetune_operator.exchange import connect
 
 JOBS_OF_AN_ADDRESS = 4
 

@@ -137,4 +137,4 @@ def place_reporter(cluster: FakeCluster, name: str) -> Reporter:
     ref = cluster.submit(name)
     raw = cluster.objects[ref]
     raw["status"]["attempts"] = [{"stage": "train", "number": 1}]
-    return Reporter(Key("ml", name), raw["metadata"]["uid"], "train", 1, "pod")
+    return Reporter(Key("ml", name), raw["metadata"]["uid"], "train", 1)

@@ -38,7 +38,7 @@ class Display(Protocol):
     def note(self, text: str) -> None:
         """Something to know."""
 
-    def show(self, status: FineTuneJobStatus, plan: Plan | None) -> None:
+    def show(self, status: FineTuneJobStatus) -> None:
         """This is how it stands."""
 
     def close(self) -> None:
@@ -67,7 +67,7 @@ class PlainLines:
         """One line."""
         self._line(text)
 
-    def show(self, status: FineTuneJobStatus, plan: Plan | None) -> None:
+    def show(self, status: FineTuneJobStatus) -> None:
         """One line now and then, if there is something new."""
         progress, stage = status.progress, _running_stage(status)
         if progress is None or stage is None:
@@ -118,7 +118,7 @@ class LiveBars:
         """Above the bars."""
         self._bars.console.print(text, highlight=False, markup=False)
 
-    def show(self, status: FineTuneJobStatus, plan: Plan | None) -> None:
+    def show(self, status: FineTuneJobStatus) -> None:
         """Move the bars."""
         running = _running_stage(status)
         for stage, task in self._tasks.items():

@@ -75,7 +75,7 @@ class LocalRun:
     folder: Path
     clock: Callable[[], datetime]
     say: Callable[[Transition], None]
-    show: Callable[[FineTuneJobStatus, Plan | None], None]
+    show: Callable[[FineTuneJobStatus], None]
     until: Stage | None = None
     """Stop once this stage is done."""
     plan: Plan | None = None
@@ -190,7 +190,7 @@ class LocalRun:
             self.workspace.save(self.job)
             for transition in _said_once(transitions(before, status)):
                 self.say(transition)
-        self.show(status, self.plan)
+        self.show(status)
 
     def _is_far_enough(self) -> bool:
         return self.until is not None and is_done(self.job.status, self.until)

@@ -97,7 +97,7 @@ class Preparing:
                 with suppress(subprocess.TimeoutExpired):
                     self._process.wait(_POLL_SECONDS)
                 status = FineTuneJobStatus(phase=Phase.PREPARING, start_time=begun, progress=server.newest())
-                self.screen.show(status, None)
+                self.screen.show(status)
         finally:
             server.close()
             if self._process is not None and self._process.poll() is None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from finetune_operator.cluster import Client, KubernetesCluster, Limiter
+from finetune_operator.cluster import KubernetesCluster, Limiter
+from finetune_operator.exchange import Client
 from finetune_operator.settings import Settings
 
 _LEASE_CALLS, _TOKEN_CALLS, _KEEPING_CALLS = 20.0, 200.0, 100.0

@@ -21,7 +21,8 @@ from finetune_api.v1alpha1.status import TERMINAL_PHASES
 from finetune_operator.brain.transitions import Transition
 from finetune_operator.callers import callers
 from finetune_operator.census import Census
-from finetune_operator.cluster import KubernetesCluster, connect
+from finetune_operator.cluster import KubernetesCluster
+from finetune_operator.exchange import connect
 from finetune_operator.gauges import watch_gauges
 from finetune_operator.job_series import JobSeries
 from finetune_operator.kinds import FINE_TUNE_JOB, LEASE, SECRET, Ref

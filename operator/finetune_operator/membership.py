@@ -103,7 +103,7 @@ class Members:
             return None
         if owner_uid(found) != child["metadata"]["uid"] or owner_uid(child) != owner["metadata"]["uid"]:
             return None
-        return Reporter(Key(pod.namespace, job), owner["metadata"]["uid"], stage, int(attempt), pod.uid)
+        return Reporter(Key(pod.namespace, job), owner["metadata"]["uid"], stage, int(attempt))
 
 
 def _pod_of(review: Manifest, audience: str) -> _Pod | None:

@@ -12,7 +12,6 @@ import asyncio
 import socket
 import ssl
 from asyncio import sslproto
-from collections import Counter
 from collections.abc import Callable
 
 from aiohttp import web
@@ -21,6 +20,7 @@ from pydantic import ValidationError
 from finetune_api import meta
 from finetune_api.contract.progress import MAX_BODY_BYTES, ProgressReport
 from finetune_api.errors import ClusterError
+from finetune_operator.doorman import Doorman, Guarded
 from finetune_operator.listening import listen
 from finetune_operator.membership import Members, NotAMember, NotAuthenticated
 from finetune_operator.queue import Key
@@ -61,7 +61,7 @@ class ProgressServer:
         burst: int = 20,
     ) -> None:
         self._members, self._reports, self._monotonic, self._count = members, reports, monotonic, count
-        self._doorman = _Doorman(*connections, connection_seconds, count_refused)
+        self._doorman = Doorman(*connections, connection_seconds, count_refused)
         self._rate = _RatePerJob(per_second, burst)
         self._runner: web.AppRunner | None = None
         self._accepting: asyncio.Task[None] | None = None
@@ -113,12 +113,12 @@ class ProgressServer:
                     continue
                 assert self._runner is not None
                 assert self._runner.server is not None
-                guarded = _Guarded(self._runner.server(), self._doorman, str(peer[0]))
+                guarded = Guarded(self._runner.server(), self._doorman, str(peer[0]))
                 guarded.greeting = asyncio.create_task(self._greet(guarded, connection, tls))
                 self._greeting.add(guarded.greeting)
                 guarded.greeting.add_done_callback(self._greeting.discard)
 
-    async def _greet(self, guarded: _Guarded, connection: socket.socket, tls: ssl.SSLContext) -> None:
+    async def _greet(self, guarded: Guarded, connection: socket.socket, tls: ssl.SSLContext) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: guarded,
@@ -196,107 +196,3 @@ class _RatePerJob:
             del self._buckets[next(iter(self._buckets))]
         self._buckets[key] = (left - 1 if allowed else left, now)
         return allowed
-
-
-class _Doorman:
-    """Counts connections, and knows which are too many."""
-
-    def __init__(self, most: int, most_per_address: int, seconds: float, refused: Callable[[str], None]) -> None:
-        self._most, self._most_per_address, self.seconds, self.refused = most, most_per_address, seconds, refused
-        self._open: Counter[str] = Counter()
-        self._useless: dict[asyncio.Protocol, _Guarded] = {}
-        """Connections that have brought no report so far, by aiohttp's protocol, those that came first first."""
-
-    def enter(self, address: str) -> str | None:
-        """Let a connection in, or say why not.
-
-        Where all places are taken, whoever has been there for longest without a report makes room: a trainer has said all it
-        has to within milliseconds, and many pods that only hold connections, or ask for what they do not get, would keep
-        every trainer out.
-        """
-        if self._open[address] >= self._most_per_address:
-            return "too_many_of_one"
-        if self._open.total() >= self._most:
-            if not self._useless:
-                return "too_many"
-            next(iter(self._useless.values())).cut("made_room")
-        self._open[address] += 1
-        return None
-
-    def watch(self, inner: asyncio.Protocol, guarded: _Guarded) -> None:
-        """A connection was let in."""
-        self._useless[inner] = guarded
-
-    def heard(self, inner: asyncio.Protocol, *, took_report: bool) -> None:
-        """A request was understood."""
-        guarded = self._useless.pop(inner, None) if took_report else self._useless.get(inner)
-        if guarded is not None:
-            guarded.was_heard = True
-
-    def leave(self, inner: asyncio.Protocol, address: str) -> None:
-        """It is gone."""
-        self._useless.pop(inner, None)
-        self._open[address] -= 1
-        if self._open[address] <= 0:
-            del self._open[address]
-
-
-class _Guarded(asyncio.Protocol):
-    """aiohttp's protocol behind the doorman: aiohttp limits neither the number of connections nor their life."""
-
-    def __init__(self, inner: asyncio.Protocol, doorman: _Doorman, address: str) -> None:
-        self._inner, self._doorman, self._address = inner, doorman, address
-        self._end: asyncio.TimerHandle | None = None
-        self._transport: asyncio.Transport | None = None
-        self._left = False
-        self.was_heard = False
-        """Whether it has sent a request that was understood."""
-        self.greeting: asyncio.Task[None] | None = None
-        """Shakes hands; has ended well when this protocol is told of its connection."""
-        doorman.watch(inner, self)
-
-    @property
-    def was_let_in(self) -> bool:
-        """Whether TLS is there; from then on this protocol is told of the connection's end."""
-        return self._transport is not None
-
-    def cut(self, reason: str) -> None:
-        """End the connection, whatever state it is in."""
-        self._doorman.refused(reason)
-        self.leave()
-        if self._transport is not None:
-            self._transport.abort()
-        elif self.greeting is not None:
-            self.greeting.cancel()
-
-    def leave(self) -> None:
-        """Its place is free; a second time changes nothing."""
-        if not self._left:
-            self._left = True
-            self._doorman.leave(self._inner, self._address)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._end = asyncio.get_running_loop().call_later(self._doorman.seconds, self.cut, "too_long")
-        self._inner.connection_made(transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._inner.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        return self._inner.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._end:
-            self._end.cancel()
-        if not self.was_heard and not self._left:
-            self._doorman.refused("no_request")
-        self.leave()
-        self._inner.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._inner.resume_writing()

@@ -46,7 +46,6 @@ class Reporter:
     job_uid: str
     stage: str
     attempt: int
-    pod_uid: str
 
 
 class StatusWriter(Protocol):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from finetune_api.errors import InvalidSpec, Problem
 from finetune_api.nesting import TOO_DEEP, too_deep
-from finetune_api.parse import problems_of
+from finetune_api.problems import problems_of
 from finetune_api.v1alpha1.job import FineTuneJob, FineTuneJobSpec, ObjectMeta
 from finetune_api.v1alpha1.status import FineTuneJobStatus
 from finetune_operator.kinds import Manifest

@@ -39,7 +39,7 @@ def test_progress_is_a_line_every_thirty_seconds_and_only_if_there_is_news() -> 
     lines = PlainLines(out, watch)
     for seconds, step in ((0, 5), (1, 6), (29, 7), (30, 8), (70, 8), (80, 9)):
         watch.now = NOON + timedelta(seconds=seconds)
-        lines.show(a_status(step), None)
+        lines.show(a_status(step))
     assert out.getvalue().splitlines() == [
         "12:00:00 train step 5/1200",
         "12:00:30 train step 8/1200",
@@ -50,7 +50,7 @@ def test_progress_is_a_line_every_thirty_seconds_and_only_if_there_is_news() -> 
 @pytest.mark.parametrize("status", [FineTuneJobStatus(), FineTuneJobStatus(phase=Phase.TRAINING), a_status(5, Phase.PENDING)])
 def test_where_nothing_is_reported_nothing_is_said(status: FineTuneJobStatus) -> None:
     out = io.StringIO()
-    PlainLines(out, Watch()).show(status, None)
+    PlainLines(out, Watch()).show(status)
     assert out.getvalue() == ""
 
 

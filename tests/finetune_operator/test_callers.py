@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from finetune_operator.callers import callers
-from finetune_operator.cluster import connect
+from finetune_operator.exchange import connect
 from finetune_operator.kinds import FINE_TUNE_JOB, Ref
 from operating import settings_for, submit
 from servers.api import ApiServer

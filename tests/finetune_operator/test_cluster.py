@@ -12,7 +12,8 @@ import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 
 from finetune_api.errors import ClusterError, Conflict, NotFound, Refused, Taken
-from finetune_operator.cluster import KubernetesCluster, Limiter, refusal
+from finetune_operator.cluster import KubernetesCluster, Limiter
+from finetune_operator.exchange import refusal
 from finetune_operator.kinds import CHILD_JOB, CONFIG_MAP, FINE_TUNE_JOB, POD, Ref
 from servers.api import Answer, ApiServer
 

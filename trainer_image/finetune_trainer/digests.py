@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _CHUNK = 1 << 22
+_LISTED = 1000
+"""Files that are named one by one: a mailbox may be a hundred thousand of them."""
 
 
 def file_digest(path: Path, *, beat: Callable[[], None] = lambda: None) -> str:
@@ -62,12 +64,11 @@ class Contents:
     files: tuple[FileDigest, ...]
 
 
-def contents_of(files: Iterable[tuple[str, Path]], *, listed: int = 1000) -> Contents:
+def contents_of(files: Iterable[tuple[str, Path]]) -> Contents:
     """Read files once for their digests.
 
     Args:
         files: name and place of each.
-        listed: how many are named one by one: a mailbox may be a hundred thousand files.
     """
     digest, size = hashlib.sha256(), 0
     first: list[FileDigest] = []
@@ -75,6 +76,6 @@ def contents_of(files: Iterable[tuple[str, Path]], *, listed: int = 1000) -> Con
         one = FileDigest(name, path.stat().st_size, file_digest(path))
         digest.update(f"{one.name}\x00{one.sha256}\n".encode("utf-8", "surrogateescape"))
         size += one.size
-        if len(first) < listed:
+        if len(first) < _LISTED:
             first.append(one)
     return Contents(digest.hexdigest(), size, tuple(first))

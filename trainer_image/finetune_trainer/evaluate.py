@@ -12,7 +12,7 @@ import gc
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,8 +38,9 @@ from finetune_trainer.model.packing import check_packing
 from finetune_trainer.reporting import ProgressReporter
 from finetune_trainer.scoring.compare import Difference, compare, measure, verdict
 from finetune_trainer.scoring.gates import Measured, judge
-from finetune_trainer.scoring.generate import Answer, Exchange, answer, exchanges, longest_answer, without_template
+from finetune_trainer.scoring.generate import Answer, Exchange, answer, exchanges, longest_answer
 from finetune_trainer.scoring.metrics import Scores, confusion
+from finetune_trainer.scoring.samples import answered_samples, classified_samples
 from finetune_trainer.scoring.score import add_answers, score
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def run(
     """
     assert config.evaluate is not None
     on_gpu = sees_gpu(environment, expected=config.gpus)
-    sets = _test_sets(config, workspace)
+    sets = _test_sets(workspace)
     evaluation = _Evaluation(config, config.evaluate, workspace, sets, reporter, on_gpu=on_gpu)
     evaluation.measure_models()
     summary = evaluation.summary()
@@ -83,7 +84,7 @@ class _TestSet:
     differences: dict[Metric, Difference] = field(default_factory=dict)
 
 
-def _test_sets(config: TrainerConfig, workspace: Workspace) -> list[_TestSet]:
+def _test_sets(workspace: Workspace) -> list[_TestSet]:
     """The held-out test split and the suites."""
     test = open_documents(workspace.data / TEST)
     if not len(test):
@@ -264,38 +265,12 @@ class _Evaluation:
         return value
 
     def _samples(self, one: _TestSet) -> list[dict[str, Any]]:
-        """Answers of base and tuned model side by side; in classification what the tuned one got wrong comes first."""
+        at_most = self.orders.samples
         if self.classification:
-            return self._classified_samples(one)
-        decoded = [self.tokenizer.decode(asked.prompt, skip_special_tokens=True) for asked in one.asked]
-        prompts = without_template(decoded, self.tokenizer)
-        return [
-            {
-                "prompt": prompts[number],
-                "reference": one.references[number],
-                "base": one.answers["base"][number].text if "base" in one.answers else None,
-                "baseEnded": one.answers["base"][number].ended if "base" in one.answers else None,
-                "tuned": one.answers["tuned"][number].text,
-                "tunedEnded": one.answers["tuned"][number].ended,
-            }
-            for number, asked in enumerate(one.asked[: self.orders.samples])
-        ]
-
-    def _classified_samples(self, one: _TestSet) -> list[dict[str, Any]]:
-        tuned = one.scores["tuned"]
-        wrong = np.flatnonzero(tuned.predicted != tuned.label)
-        right = np.flatnonzero(tuned.predicted == tuned.label)
-        chosen: Sequence[int] = np.concatenate([wrong, right])[: self.orders.samples].tolist()
-        base = one.scores.get("base")
-        return [
-            {
-                "prompt": self.tokenizer.decode(one.data.ids(i), skip_special_tokens=True),
-                "reference": self.labels[tuned.label[i]],
-                "base": self.labels[base.predicted[i]] if base is not None else None,
-                "tuned": self.labels[tuned.predicted[i]],
-            }
-            for i in chosen
-        ]
+            base, tuned = one.scores.get("base"), one.scores["tuned"]
+            return classified_samples(one.data, base, tuned, self.labels, self.tokenizer, at_most=at_most)
+        written = one.answers.get("base"), one.answers.get("tuned", [])
+        return answered_samples(one.asked, one.references, *written, self.tokenizer, at_most=at_most)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ Everything is put together and checked in the workspace first; then one upload, 
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -25,8 +24,6 @@ from finetune_trainer.evidence.card import model_card
 from finetune_trainer.evidence.provenance import tuned_digest
 from finetune_trainer.reporting import ProgressReporter
 from finetune_trainer.sources import Credentials, publish
-
-log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 _FIRST_READ = {"adapter": "adapter_config.json", "merged": "config.json"}

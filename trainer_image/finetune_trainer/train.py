@@ -13,14 +13,11 @@ weighted token count, which every rank knows beforehand from the order of exampl
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import math
 import resource
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,23 +28,25 @@ from finetune_api.contract.summary import TrainSummary
 from finetune_api.contract.trainer_config import TrainerConfig
 from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import Interrupted, Transient, UserError
-from finetune_trainer.data.store import Documents, open_documents
-from finetune_trainer.data.tokens.pack import rows_for_step, rows_one_by_one
+from finetune_trainer.data.store import Documents
+from finetune_trainer.engine.best import best_checkpoint, last_weights
 from finetune_trainer.engine.build import build_engine
-from finetune_trainer.engine.checkpoint import Beat, Checkpoints, Found, Progress
+from finetune_trainer.engine.checkpoint import Beat, Checkpoints
 from finetune_trainer.engine.distributed import Ranks, StopRequest, Watchdog, lost_peer
 from finetune_trainer.engine.journal import Journal
 from finetune_trainer.engine.order import GlobalOrder
+from finetune_trainer.engine.progress import Progress
+from finetune_trainer.engine.resume import identity, resume
 from finetune_trainer.engine.schedule import learning_rate
+from finetune_trainer.engine.shares import Shares
 from finetune_trainer.engine.states import EngineStates
+from finetune_trainer.engine.training_data import open_training_data
 from finetune_trainer.environment import hearing_of_each_step
-from finetune_trainer.evidence.provenance import software
+from finetune_trainer.evidence.training_report import write_training_report
 from finetune_trainer.model import attention
-from finetune_trainer.model.batch import micro_batch
 from finetune_trainer.model.export import export
 from finetune_trainer.model.packing import check_packing
 from finetune_trainer.reporting import ProgressReporter
-from finetune_trainer.whole import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -77,19 +76,6 @@ def run(config: TrainerConfig, workspace: Workspace, reporter: ProgressReporter,
     return StageResult(stage="train", attempt=config.job.attempt, trained=summary)
 
 
-@dataclass(frozen=True, slots=True)
-class _Data:
-    """The mapped splits and what is said about them."""
-
-    train: Documents
-    validation: Documents
-    labels: list[str]
-    mixing: list[float]
-    files: list[list[str]]
-    """Per dataset the names of its files."""
-    digest: str
-
-
 class Training:
     """One rank of one attempt.
 
@@ -115,7 +101,7 @@ class Training:
         self.ranks, self.reporter, self.watchdog = ranks, reporter, watchdog
         if ranks.world_size != self.orders.world_size:
             raise UserError(f"{ranks.world_size} processes were started where the plan has {self.orders.world_size}")
-        self.data = _open(workspace)
+        self.data = open_training_data(workspace)
         self.order = GlobalOrder(
             self.data.train.examples["dataset"],
             self.data.mixing,
@@ -132,12 +118,20 @@ class Training:
             longest=longest,
             on_gpu=ranks.on_gpu,
         )
-        self.packed = verdict.packed
+        self.shares = Shares(
+            rank=ranks.rank,
+            world_size=ranks.world_size,
+            device=ranks.device,
+            packed=verdict.packed,
+            budget_tokens=self.orders.tokens_per_micro_batch,
+            classification=self.head.classification,
+            first_position=self.head.first_position,
+        )
         self.states = EngineStates(self.engine, stage=self.orders.zero_stage)
         self.checkpoints = Checkpoints(
             workspace,
             attempt=config.job.attempt,
-            identity=_identity(config, self.data.digest),
+            identity=identity(config, self.data.digest),
             is_writer=ranks.rank == 0,
         )
         self.journal = Journal(workspace.metrics if ranks.rank == 0 else None, config.job.attempt, ranks.sum, time.monotonic)
@@ -151,26 +145,26 @@ class Training:
         Raises: Interrupted if it was told to stop before the last step, after a checkpoint; Transient if a peer went away.
         """
         orders = self.orders
-        self._resume()
+        self.progress = resume(self.checkpoints, self.states, self.ranks, beat=self._is_at_work)
         resumed_from, begin = self.progress.step, time.monotonic()
         last_checkpoint = begin
-        early = self._is_no_better
+        early = self.progress.is_no_better(orders.patience)  # its checkpoint may be written and its adapter not
         self.watchdog.arm("the first step", seconds=max(_FIRST_STEP_SECONDS, orders.stall_seconds))
         for step in range(resumed_from, resumed_from if early else orders.total_steps):
             self.step(step)
             self.watchdog.arm("training", seconds=orders.stall_seconds)
-            self.progress = replace(self.progress, step=step + 1)
+            self.progress = self.progress.stepped()
             due = time.monotonic() - last_checkpoint >= orders.checkpoint_seconds
             stopping, saving, flushing = self.ranks.agree(stop.requested, due, self.journal.due(seconds=1.0, steps=20))
             evaluating = bool(orders.evaluation_steps) and (
                 (step + 1) % orders.evaluation_steps == 0 or step + 1 == orders.total_steps
             )
             if flushing or saving or stopping or evaluating or step + 1 == orders.total_steps:
-                self.journal.flush(self._examples_of)
+                self.journal.flush(lambda step: self.data.places_of(self.order.batch(step)))
                 self._report(resumed_from, begin)
             if evaluating:
                 saving = self._validate() or saving
-                early = self._is_no_better
+                early = self.progress.is_no_better(orders.patience)
             if saving or stopping:
                 self._save()
                 last_checkpoint = time.monotonic()
@@ -182,17 +176,11 @@ class Training:
         self._keep_best()
         return self._summary(resumed_from, early, time.monotonic() - begin)
 
-    @property
-    def _is_no_better(self) -> bool:
-        """Whether the last validations brought nothing; so may be a checkpoint that was written just before the end."""
-        return bool(self.orders.patience) and self.progress.without_improvement >= self.orders.patience
-
     def step(self, step: int) -> None:
         """One optimizer step over the examples that the order gives it."""
-        orders, ranks, data = self.orders, self.ranks, self.data.train
+        orders, data = self.orders, self.data.train
         indices = self.order.batch(step)
-        rows = self._rows(data.lengths[indices])
-        weight_sum = self._weight_sum(data, indices)
+        weight_sum = self.shares.weight_sum(data, indices)
         rate = learning_rate(
             step,
             highest=orders.learning_rate,
@@ -202,46 +190,18 @@ class Training:
         )
         for group in self.engine.optimizer.param_groups:
             group["lr"] = rate
-        step_loss = torch.zeros((), device=ranks.device)
-        for number in range(ranks.rank, len(rows), ranks.world_size):
+        step_loss = torch.zeros((), device=self.ranks.device)
+        for number, batch in self.shares.micro_batches(data, indices):
             # Dropout repeats itself after a resume without any random state in the checkpoint.
             torch.manual_seed((orders.seed * 1_000_003 + step) * 1009 + number)
-            # Collectives must match, so a rank without a document runs a short one that weighs nothing.
-            chosen = rows[number] or [int(np.argmin(data.lengths[indices]))]
-            batch = micro_batch(
-                data,
-                indices[chosen].tolist(),
-                classification=self.head.classification,
-                weightless=not rows[number],
-                first_position=self.head.first_position,
-            ).to(ranks.device)
             nll_sum = self.engine(batch)
-            self.engine.backward(nll_sum * (ranks.world_size / weight_sum), scale_wrt_gas=False)
+            self.engine.backward(nll_sum * (self.ranks.world_size / weight_sum), scale_wrt_gas=False)
             step_loss += nll_sum.detach() / weight_sum
             self.watchdog.beat()
         self.engine.step()
         tokens = int(data.lengths[indices].sum())
         norm = self.engine.get_global_grad_norm()
         self.journal.add(step + 1, step_loss, learning_rate=rate, tokens=tokens, norm=norm)
-
-    def _rows(self, lengths: np.ndarray) -> list[list[int]]:
-        if not self.packed:
-            return rows_one_by_one(len(lengths), world_size=self.ranks.world_size)
-        budget = self.orders.tokens_per_micro_batch
-        return rows_for_step(lengths, world_size=self.ranks.world_size, budget_tokens=budget)
-
-    def _weight_sum(self, data: Documents, indices: np.ndarray) -> float:
-        """Weighted number of targets of these examples: supervised tokens, or examples where each has one label."""
-        weights = data.examples["weight"][indices].astype(np.float64)
-        targets = np.ones(len(indices)) if self.head.classification else data.examples["supervised"][indices]
-        return float((weights * targets).sum())
-
-    def _examples_of(self, step: int) -> str:
-        """The examples of a step by where they came from; never what they say."""
-        examples = self.data.train.examples[self.order.batch(step)]
-        places = [f"{self.data.files[e['dataset']][e['file']]} line {e['line']}" for e in examples[:8]]
-        more = f" and {len(examples) - 8} more" if len(examples) > 8 else ""
-        return ", ".join(places) + more
 
     # ------------------------------------------------------------ looking up
 
@@ -258,34 +218,21 @@ class Training:
                 field="spec.training.learningRate",
                 hint="Lower the learning rate.",
             )
-        improved = best is None or loss < best
-        self.progress = (
-            Progress(step, best_step=step, best_loss=loss)
-            if improved
-            else replace(self.progress, without_improvement=self.progress.without_improvement + 1)
-        )
+        self.progress = self.progress.validated(loss)
         self.watchdog.arm("training", seconds=self.orders.stall_seconds)
-        return improved
+        return self.progress.best_step == step
 
     @torch.no_grad()
     def _loss_of(self, data: Documents) -> float:
         """Weighted loss per target over a split, on all ranks together."""
         self.engine.eval()
         everything = np.arange(len(data))
-        rows = self._rows(data.lengths)
         total = torch.zeros((), dtype=torch.float64)
-        for number in range(self.ranks.rank, len(rows), self.ranks.world_size):
-            batch = micro_batch(
-                data,
-                rows[number] or [int(np.argmin(data.lengths))],
-                classification=self.head.classification,
-                weightless=not rows[number],
-                first_position=self.head.first_position,
-            ).to(self.ranks.device)
+        for _, batch in self.shares.micro_batches(data, everything):
             total += self.engine(batch).double().cpu()
             self._is_at_work()
         self.engine.train()
-        return float(self.ranks.sum(total)) / self._weight_sum(data, everything)
+        return float(self.ranks.sum(total)) / self.shares.weight_sum(data, everything)
 
     def _report(self, resumed_from: int, begin: float) -> None:
         """Leave the newest state for whoever watches."""
@@ -303,21 +250,12 @@ class Training:
             metrics[wire.METRIC_LOSS] = self.journal.last_loss
         self.reporter.report(percent=min(99, 100 * done // total), eta_seconds=per_step * (total - done), metrics=metrics)
 
-    # ------------------------------------------------------------ what is kept
+    def _is_at_work(self) -> None:
+        """A sign of life between two steps, for the watchdog here and for whoever reads the reports."""
+        self.watchdog.beat()
+        self.reporter.repeat()
 
-    def _resume(self) -> None:
-        """Continue at the newest complete checkpoint that every rank can read."""
-        found = self.checkpoints.newest(beat=self._is_at_work)
-        (step,) = self.ranks.agree(found.progress.step if found else 0)
-        if (found.progress.step if found else 0) != step:
-            raise Transient(f"rank {self.ranks.rank} does not see the checkpoint of step {step} that another rank sees")
-        if found is None:
-            log.info("begin at step 0")
-            return
-        self.checkpoints.load(found, self.states, beat=self._is_at_work)
-        self.progress = found.progress
-        self.ranks.wait_for_all()  # the first step's time begins for all of them when the slowest has read it
-        log.info("resumed at step %d from %s", step, found.folder)
+    # ------------------------------------------------------------ what is kept
 
     def _save(self) -> None:
         self.watchdog.arm("saving", seconds=max(_LOAD_SECONDS, self.orders.stall_seconds))
@@ -328,96 +266,30 @@ class Training:
     def _keep_best(self) -> None:
         """Write the tuned weights of the best step, or of the last where nothing was validated."""
         self.watchdog.arm("saving", seconds=max(_LOAD_SECONDS, self.orders.stall_seconds))
-        found = self._best_checkpoint()
-        weights: dict[str, torch.Tensor] = {}
-        if found is None:
-            for name in self.states.names():
-                weight = self.states.weight(name)  # collective; but one copy of all is enough for a machine
-                if self.ranks.rank == 0:
-                    weights[name] = weight
-                self._is_at_work()
+        best, self.progress = best_checkpoint(self.checkpoints, self.progress, self.ranks, beat=self._is_at_work)
+        last = last_weights(self.states, self.ranks, beat=self._is_at_work) if best is None else {}
 
         def write(beat: Beat) -> None:
-            if found is not None:
-                weights.update(self.checkpoints.weights(found, beat=beat))
+            weights = last if best is None else dict(self.checkpoints.weights(best, beat=beat))
             export(self.config, self.workspace, self.head, weights, beat=beat)
-            self._write_report()
+            write_training_report(
+                self.workspace, self.orders, self.progress, packed=self.shares.packed, world_size=self.ranks.world_size
+            )
 
         self.ranks.let_first(write, beat=self._is_at_work)
-
-    def _is_at_work(self) -> None:
-        """A sign of life between two steps, for the watchdog here and for whoever reads the reports."""
-        self.watchdog.beat()
-        self.reporter.repeat()
-
-    def _best_checkpoint(self) -> Found | None:
-        """The checkpoint whose weights are kept; None if they are those of the last step, which the engine still holds.
-
-        A best checkpoint that is gone or damaged is no reason to lose the run: the last step is then kept, and said to be.
-        """
-        best = self.progress.best_step
-        if not best or best == self.progress.step:
-            return None
-        found = self.checkpoints.at(best, beat=self._is_at_work)
-        (lost,) = self.ranks.agree(found is None)
-        if not lost:
-            return found
-        log.warning("the checkpoint of the best step %d cannot be read: the last step is kept instead", best)
-        self.progress = Progress(self.progress.step)
-        return None
-
-    def _write_report(self) -> None:
-        self.workspace.reports.mkdir(exist_ok=True)
-        value = {
-            "steps": self.progress.step,
-            "bestStep": self.progress.best_step or self.progress.step,
-            "validationLoss": self.progress.best_loss,
-            "packing": self.packed,
-            "worldSize": self.ranks.world_size,
-            "orders": self.orders.model_dump(mode="json", by_alias=True),
-            "software": software(),
-        }
-        write_whole(self.workspace.training_report, json.dumps(value, indent=1))
 
     def _summary(self, resumed_from: int, early: bool, seconds: float) -> TrainSummary:
         return TrainSummary(
             steps=self.progress.step,
             total_steps=self.orders.total_steps,
-            best_step=self.progress.best_step or self.progress.step,
+            best_step=self.progress.kept_step,
             validation_loss=None if self.progress.best_loss is None else round(self.progress.best_loss, 6),
             early_stopped=early,
             resumed_from_step=resumed_from,
-            packing=self.packed,
+            packing=self.shares.packed,
             peak_memory_gi_b=round(_peak_bytes(self.ranks) / 2**30, 2),
             seconds=round(seconds, 1),
         )
-
-
-# ---------------------------------------------------------------- parts
-
-
-def _open(workspace: Workspace) -> _Data:
-    manifest = json.loads((workspace.data / "manifest.json").read_text(encoding="utf-8"))
-    return _Data(
-        train=open_documents(workspace.data / "train"),
-        validation=open_documents(workspace.data / "validation"),
-        labels=manifest["labels"],
-        mixing=[dataset["weight"] for dataset in manifest["datasets"]],
-        files=[dataset["files"] for dataset in manifest["datasets"]],
-        digest=manifest["digest"],
-    )
-
-
-def _identity(config: TrainerConfig, data_digest: str) -> str:
-    """What makes two runs the same run: everything that a step depends on, and nothing of where it runs."""
-    assert config.train is not None
-    topology = {
-        "worldSize", "nodes", "processesPerNode", "threadsPerProcess", "tokensPerMicroBatch", "zeroStage", "offload",
-        "gradientCheckpointing", "deepspeed", "checkpointSeconds", "stallSeconds", "estimatedMemoryGiB",
-    }  # fmt: skip
-    orders = {k: v for k, v in config.train.model_dump(mode="json", by_alias=True).items() if k not in topology}
-    value = {"orders": orders, "data": data_digest, "model": config.model.uri, "task": config.task}
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _peak_bytes(ranks: Ranks) -> float:

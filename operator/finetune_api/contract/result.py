@@ -19,7 +19,6 @@ from finetune_api.model import Model
 MAX_BYTES = 4096
 _SHORTEST_MESSAGE = 200
 _CUT = " ..."
-RESULT_VERSION = "v1alpha1"
 
 ErrorClass = Literal["UserError", "DataError", "OutOfMemory", "Transient", "Interrupted", "Bug"]
 

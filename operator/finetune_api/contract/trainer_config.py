@@ -13,7 +13,8 @@ from pydantic import Field, ValidationError
 
 from finetune_api.errors import UserError
 from finetune_api.model import Model
-from finetune_api.parse import problems_of, unknown_fields
+from finetune_api.parse import unknown_fields
+from finetune_api.problems import problems_of
 from finetune_api.v1alpha1.anonymize import Entity
 from finetune_api.v1alpha1.data import DataFormat, DocumentSettings, FieldMapping, MailSettings, Role
 from finetune_api.v1alpha1.evaluation import Gate, Metric, Task

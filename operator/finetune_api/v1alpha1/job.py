@@ -138,15 +138,6 @@ class FineTuneJobSpec(Model):
     )
 
 
-class OwnerReference(Model):
-    """Whose child an object is; only what we compare."""
-
-    uid: str
-    """Identity of the owner."""
-    controller: bool = False
-    """Whether the owner controls the object."""
-
-
 class ObjectMeta(Model):
     """The part of Kubernetes' metadata that we read."""
 
@@ -158,8 +149,6 @@ class ObjectMeta(Model):
     """Identity: another object of the same name has another one."""
     generation: int = 1
     """Counts changes of the spec."""
-    resource_version: str | None = None
-    """Version of the whole object."""
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels."""
     annotations: dict[str, str] = Field(default_factory=dict)

@@ -1,6 +1,6 @@
 """What the command line asks of an API server, and how its answers read to a person.
 
-It shares the operator's one way of asking (finetune_operator.cluster.exchange) and not its verbs: a person may read more
+It shares the operator's one way of asking (finetune_operator.exchange) and not its verbs: a person may read more
 than the operator does, writes almost nothing, and wants one sentence where the operator wants a class of error.
 """
 
@@ -18,7 +18,7 @@ import aiohttp
 from finetune_api.errors import ClusterError, NotFound, UserError
 from finetune_cli.cluster.kinds import ACCESS_REVIEW
 from finetune_cli.cluster.login import Login
-from finetune_operator.cluster import exchange, refusal
+from finetune_operator.exchange import exchange, refusal
 from finetune_operator.kinds import FINE_TUNE_JOB, POD, Kind, Manifest
 
 MANAGER = "finetune-cli"

@@ -12,7 +12,7 @@ import aiohttp
 
 from finetune_api.errors import ClusterError, UserError
 from finetune_cli.cluster.api import Api, Query
-from finetune_operator.cluster import refusal
+from finetune_operator.exchange import refusal
 from finetune_operator.kinds import POD
 
 _STDOUT, _STDERR, _ERROR = 1, 2, 3

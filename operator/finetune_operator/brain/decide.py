@@ -13,10 +13,11 @@ from finetune_api.errors import InvalidSpec
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus
 from finetune_operator.brain import status as say
-from finetune_operator.brain.failures import POLICY, FailureClass, classify, describe, failure_of, succeeded
-from finetune_operator.brain.observation import AttemptSeen, AttemptState, Exit, ExitReason, Observation
+from finetune_operator.brain.failures import POLICY, FailureClass, failure_of
+from finetune_operator.brain.observation import AttemptState, Observation
 from finetune_operator.brain.plan import Plan
 from finetune_operator.brain.retries import backoff_until, no_more
+from finetune_operator.brain.settle import settle
 from finetune_operator.brain.stages import STAGES, Stage
 
 _AT_ONCE = timedelta(0)
@@ -26,7 +27,6 @@ run there shares neither host name nor directory with the next attempt, so waiti
 _HALF_LIMIT = timedelta(minutes=5)
 """How long some pods of an attempt may hold machines while others wait for room, and up to half of it more: two jobs that
 wait for each other must not let go, and come back, at the same time."""
-_NEVER_SEEN_TO_END = Exit(None, ExitReason.EXITED, detail="it ended and left nothing that tells how")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def decide(job: FineTuneJob, plan: Plan, seen: Observation, now: datetime) -> De
     if job.status.phase and job.status.phase.terminal:
         return Decision(say.looked_at(job), stop=_alive(seen))
     status = say.begun(job, plan, now)
-    status = _settle(status, seen, now)
+    status = settle(status, seen, now)
 
     stage = next((stage for stage in STAGES if not say.is_done(status, stage)), None)
     if stage is None:
@@ -105,7 +105,7 @@ def delete(job: FineTuneJob, seen: Observation, now: datetime) -> Decision:
         return Decision(say.looked_at(job), stop=_alive(seen))
     status = _mark_open(say.looked_at(job), FailureClass.DELETED, "the job is being deleted")
     alive = _alive(seen)
-    return Decision(say.deleted(_settle(status, seen, now), runs=bool(alive)), stop=alive)
+    return Decision(say.deleted(settle(status, seen, now), runs=bool(alive)), stop=alive)
 
 
 def _go_on(job: FineTuneJob, plan: Plan, status: FineTuneJobStatus, stage: Stage, seen: Observation, now: datetime) -> Decision:
@@ -124,59 +124,6 @@ def _go_on(job: FineTuneJob, plan: Plan, status: FineTuneJobStatus, stage: Stage
             return Decision(status, requeue_after=_AT_ONCE)  # the facts have just come in: plan again first
         return Decision(say.failed(status, FailureClass.UNKNOWN, "prepare is done, but its facts are not in the status.", now))
     return _start(job, status, stage, seen, now)
-
-
-# ---------------------------------------------------------------- what has happened
-
-
-def _settle(status: FineTuneJobStatus, seen: Observation, now: datetime) -> FineTuneJobStatus:
-    """Write down what became of the attempts that the status still holds open, and of their results."""
-    for attempt in status.attempts:
-        if attempt.finished_at is not None:
-            continue
-        found = seen.find(Stage(attempt.stage), attempt.number)
-        if found is None:
-            if attempt.reason:  # we had it deleted, and wrote down why
-                message = attempt.message or "it was stopped"
-                status = _failed_attempt(status, attempt, None, failure_of(attempt.reason), message, now)
-            elif attempt.started_at is not None:  # it existed and is gone: somebody deleted it
-                status = _failed_attempt(status, attempt, None, FailureClass.DISRUPTION, "it was deleted", now)
-            continue
-        status = say.attempt_seen(status, attempt, found)
-        attempt = say.newest(status, attempt.stage, attempt.number)
-        if found.state is not AttemptState.ENDED:
-            continue
-        end = found.exit or _NEVER_SEEN_TO_END
-        if end.result is not None and succeeded(Stage(attempt.stage), end):
-            status = say.stage_done(status, attempt, end.result, found.finished_at or now)
-        elif attempt.reason:  # we had stopped it, and wrote down why
-            message = attempt.message or describe(end)
-            status = _failed_attempt(status, attempt, found, failure_of(attempt.reason), message, now)
-        else:
-            status = _failed_attempt(status, attempt, found, classify(end), describe(end), now)
-    return status
-
-
-def _failed_attempt(
-    status: FineTuneJobStatus,
-    attempt: Attempt,
-    found: AttemptSeen | None,
-    failure: FailureClass,
-    message: str,
-    now: datetime,
-) -> FineTuneJobStatus:
-    end = found.exit if found else None
-    return say.attempt_failed(
-        status,
-        attempt,
-        reason=failure,
-        message=message,
-        exit_code=end.code if end else None,
-        pod=end.pod if end else None,
-        node=end.node if end else None,
-        charged=POLICY[failure].charged,
-        finished_at=(found.finished_at if found else None) or now,
-    )
 
 
 def _time_left(job: FineTuneJob, status: FineTuneJobStatus, now: datetime) -> timedelta | None:
@@ -205,7 +152,7 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
             patience = found.ending_since + _ENDING_LIMIT - now
             if patience <= timedelta(0):
                 why = found.waits_for or "its node no longer answers"
-                return _stop(status, attempt, FailureClass.DISRUPTION, why, now)
+                return _stop(status, attempt, FailureClass.DISRUPTION, why)
             return Decision(say.running(status, name.stage, found), requeue_after=patience)
         case AttemptState.WAITING | AttemptState.BLOCKED:
             blocked = found.state is AttemptState.BLOCKED
@@ -217,13 +164,13 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
                     if blocked
                     else f"it waited {limit} s (runPolicy.queueDeadlineSeconds) for {found.waits_for or 'room'}"
                 )
-                return _stop(status, attempt, FailureClass.STARTUP, told, now)
+                return _stop(status, attempt, FailureClass.STARTUP, told)
             due = since + timedelta(seconds=limit) - now if limit is not None else None
             if found.half_since is not None:
                 patience = found.half_since + _half_limit(job, attempt) - now
                 if patience <= timedelta(0):
                     told = f"only some of its pods found room, and held it: {found.waits_for}"
-                    return _stop(status, attempt, FailureClass.NO_ROOM, told, now)
+                    return _stop(status, attempt, FailureClass.NO_ROOM, told)
                 due = patience if due is None else min(due, patience)
             return Decision(say.waiting(status, name.stage, found.waits_for or "room"), requeue_after=due)
         case AttemptState.RUNNING | AttemptState.ENDED:
@@ -233,7 +180,7 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
                 silent = now - max(found.progress.updated_at, attempt.started_at or found.progress.updated_at)
                 limit = limits.stall_timeout_seconds
                 if silent >= timedelta(seconds=limit):
-                    return _stop(status, attempt, FailureClass.STALL, f"no step for {limit} s", now)
+                    return _stop(status, attempt, FailureClass.STALL, f"no step for {limit} s")
                 due = timedelta(seconds=limit) - silent
                 return Decision(say.running(status, name.stage, found), requeue_after=due)
             # The first report wakes nobody: its clock is looked at when it could have run out at the earliest.
@@ -249,7 +196,7 @@ def _half_limit(job: FineTuneJob, attempt: Attempt) -> timedelta:
     return _HALF_LIMIT * (1 + share / 2)
 
 
-def _stop(status: FineTuneJobStatus, attempt: Attempt, failure: FailureClass, message: str, now: datetime) -> Decision:
+def _stop(status: FineTuneJobStatus, attempt: Attempt, failure: FailureClass, message: str) -> Decision:
     """Tell an attempt to stop, and write down why, so that its end is not taken for something else."""
     name = AttemptName(Stage(attempt.stage), attempt.number)
     marked = say.attempt_marked(status, attempt, failure, message)
@@ -271,7 +218,7 @@ def _stop_then_fail(
 def _suspended(status: FineTuneJobStatus, seen: Observation, now: datetime) -> Decision:
     status = _mark_open(status, FailureClass.STOPPED, "runPolicy.suspend")
     # Once more: what was written down and does not exist yet has ended with that.
-    return Decision(say.suspended(_settle(status, seen, now), now), stop=_alive(seen))
+    return Decision(say.suspended(settle(status, seen, now), now), stop=_alive(seen))
 
 
 def _mark_open(status: FineTuneJobStatus, failure: FailureClass, message: str) -> FineTuneJobStatus:

@@ -13,7 +13,6 @@ from finetune_api.errors import InvalidSpec
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.status import (
     Attempt,
-    Condition,
     ConditionType,
     Facts,
     FineTuneJobStatus,
@@ -21,6 +20,7 @@ from finetune_api.v1alpha1.status import (
     Phase,
     PlanStatus,
 )
+from finetune_operator.brain.conditions import with_all_conditions, with_condition
 from finetune_operator.brain.failures import FailureClass
 from finetune_operator.brain.observation import AttemptSeen
 from finetune_operator.brain.plan import Plan
@@ -43,8 +43,8 @@ def begun(job: FineTuneJob, plan: Plan, now: datetime) -> FineTuneJobStatus:
             "plan": plan_status(plan),
         }
     )
-    status = _condition(_with_all_conditions(status, now), ConditionType.ACCEPTED, True, "Valid", "", now)
-    return _condition(status, ConditionType.RECONCILING, False, "Accepted", "", now)
+    status = with_condition(with_all_conditions(status, now), ConditionType.ACCEPTED, True, "Valid", "", now)
+    return with_condition(status, ConditionType.RECONCILING, False, "Accepted", "", now)
 
 
 def looked_at(job: FineTuneJob) -> FineTuneJobStatus:
@@ -60,9 +60,9 @@ def refused(job: FineTuneJob, error: InvalidSpec, now: datetime) -> FineTuneJobS
     status = job.status.model_copy(
         update={"observed_generation": job.metadata.generation, "start_time": job.status.start_time or now}
     )
-    status = _with_all_conditions(status, now)
-    status = _condition(status, ConditionType.ACCEPTED, False, "InvalidSpec", error.message, now)
-    status = _condition(status, ConditionType.RECONCILING, False, "InvalidSpec", "", now)
+    status = with_all_conditions(status, now)
+    status = with_condition(status, ConditionType.ACCEPTED, False, "InvalidSpec", error.message, now)
+    status = with_condition(status, ConditionType.RECONCILING, False, "InvalidSpec", "", now)
     return failed(status, FailureClass.USER_ERROR, error.message, now, reason="InvalidSpec")
 
 
@@ -71,9 +71,9 @@ def succeeded(status: FineTuneJobStatus, now: datetime) -> FineTuneJobStatus:
     verdict = status.evaluation.verdict if status.evaluation else None
     message = f"Published to {status.output.uri}." if status.output else "Published."
     status = _ended(status, Phase.SUCCEEDED, f"{message} Verdict: {verdict}." if verdict else message, now)
-    status = _condition(status, ConditionType.COMPLETE, True, "Succeeded", message, now)
-    status = _condition(status, ConditionType.FAILED, False, "Succeeded", "", now)
-    return _condition(status, ConditionType.STALLED, False, "Succeeded", "", now)
+    status = with_condition(status, ConditionType.COMPLETE, True, "Succeeded", message, now)
+    status = with_condition(status, ConditionType.FAILED, False, "Succeeded", "", now)
+    return with_condition(status, ConditionType.STALLED, False, "Succeeded", "", now)
 
 
 def rejected(status: FineTuneJobStatus, now: datetime) -> FineTuneJobStatus:
@@ -83,8 +83,8 @@ def rejected(status: FineTuneJobStatus, now: datetime) -> FineTuneJobStatus:
     message = f"Rejected: {reasons}"
     status = _ended(status, Phase.REJECTED, message, now)
     for kind in (ConditionType.FAILED, ConditionType.STALLED):
-        status = _condition(status, kind, True, "Rejected", message, now)
-    return _condition(status, ConditionType.COMPLETE, False, "Rejected", "", now)
+        status = with_condition(status, kind, True, "Rejected", message, now)
+    return with_condition(status, ConditionType.COMPLETE, False, "Rejected", "", now)
 
 
 def failed(
@@ -102,8 +102,8 @@ def failed(
     attempts = (a if a.finished_at else a.model_copy(update={**given_up, **_told(a)}) for a in status.attempts)
     status = status.model_copy(update={"attempts": tuple(attempts)})
     for kind in (ConditionType.FAILED, ConditionType.STALLED):
-        status = _condition(status, kind, True, reason or failure, message, now)
-    return _condition(status, ConditionType.COMPLETE, False, reason or failure, "", now)
+        status = with_condition(status, kind, True, reason or failure, message, now)
+    return with_condition(status, ConditionType.COMPLETE, False, reason or failure, "", now)
 
 
 def _told(attempt: Attempt) -> dict[str, str]:
@@ -121,7 +121,7 @@ def suspended(status: FineTuneJobStatus, now: datetime) -> FineTuneJobStatus:
     now = now.replace(microsecond=0)
     update = {"phase": Phase.SUSPENDED, "message": "Suspended; what was reached is kept.", "progress": None}
     status = status.model_copy(update={**update, "suspended_since": status.suspended_since or now})
-    return _condition(status, ConditionType.SUSPENDED, True, "RunPolicy", "", now)
+    return with_condition(status, ConditionType.SUSPENDED, True, "RunPolicy", "", now)
 
 
 def deleted(status: FineTuneJobStatus, *, runs: bool) -> FineTuneJobStatus:
@@ -140,7 +140,7 @@ def resumed(status: FineTuneJobStatus, now: datetime) -> FineTuneJobStatus:
         return status
     paused = int((now - status.suspended_since).total_seconds())
     update = {"suspended_seconds": status.suspended_seconds + max(0, paused), "suspended_since": None}
-    return _condition(status.model_copy(update=update), ConditionType.SUSPENDED, False, "RunPolicy", "", now)
+    return with_condition(status.model_copy(update=update), ConditionType.SUSPENDED, False, "RunPolicy", "", now)
 
 
 # ---------------------------------------------------------------- stages
@@ -160,7 +160,7 @@ def stage_done(status: FineTuneJobStatus, attempt: Attempt, result: StageResult,
     """
     stage = Stage(attempt.stage)
     status = _replace(status, attempt, reason=COMPLETED, message=None, exit_code=0, finished_at=_second(finished_at))
-    status = _condition(status, STAGES[stage].condition, True, COMPLETED, "", finished_at)
+    status = with_condition(status, STAGES[stage].condition, True, COMPLETED, "", finished_at)
     match stage:
         case Stage.PREPARE:
             facts = Facts(model=result.model, data=result.data, machine=result.machine)
@@ -301,34 +301,6 @@ def plan_status(plan: Plan) -> PlanStatus:
         estimated_seconds=round(plan.seconds) if plan.seconds else None,
         hyperparameters=resolved,
     )
-
-
-def _with_all_conditions(status: FineTuneJobStatus, now: datetime) -> FineTuneJobStatus:
-    """Every condition is there from the first status on, Unknown where it is undecided."""
-    known = {condition.type: condition for condition in status.conditions}
-    undecided = {
-        kind: Condition(type=kind, status="Unknown", reason="Pending", last_transition_time=now) for kind in ConditionType
-    }
-    return status.model_copy(update={"conditions": tuple(known.get(kind, undecided[kind]) for kind in ConditionType)})
-
-
-def _condition(
-    status: FineTuneJobStatus, kind: ConditionType, holds: bool, reason: str, message: str, now: datetime
-) -> FineTuneJobStatus:
-    """Set one condition; its transition time changes only when its status does."""
-    value = "True" if holds else "False"
-    old = {condition.type: condition for condition in status.conditions}
-    same = old.get(kind)
-    since = same.last_transition_time if same and same.status == value else _second(now)
-    old[kind] = Condition(
-        type=kind,
-        status=value,
-        reason=reason,
-        message=message[:32768],
-        observed_generation=status.observed_generation,
-        last_transition_time=since,
-    )
-    return status.model_copy(update={"conditions": tuple(old[k] for k in ConditionType if k in old)})
 
 
 def sentence(text: str) -> str:

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from finetune_api.v1alpha1.job import FineTuneJob
-from finetune_operator.brain.machine import Machine, whole_cores
+from finetune_operator.brain.machine import whole_cores
 from finetune_operator.brain.plan import Plan
 from finetune_operator.brain.stages import STAGES, Stage
 from finetune_operator.render.child import Manifest
@@ -64,7 +64,7 @@ def room(job: FineTuneJob, plan: Plan, stage: Stage, settings: RenderSettings) -
     if stage is Stage.EVALUATE:
         one = min(gpus, 1)
         shared = _SHARED_GIB_PER_GPU * one
-        memory = _memory_gib(job, plan, machine, processes=1) + shared
+        memory = _memory_gib(job, plan, processes=1) + shared
         return Room(
             plan.topology.threads_per_process,
             _quantity(min(memory, machine.memory_gib)),
@@ -74,7 +74,7 @@ def room(job: FineTuneJob, plan: Plan, stage: Stage, settings: RenderSettings) -
         )
     processes = plan.topology.processes_per_node
     shared = _SHARED_GIB_PER_GPU * gpus if gpus else _SHARED_GIB_ON_CPU
-    memory = _memory_gib(job, plan, machine, processes=processes) + shared
+    memory = _memory_gib(job, plan, processes=processes) + shared
     return Room(
         wanted.cpu if wanted.cpu is not None else plan.topology.threads_per_process * processes,
         wanted.memory or _quantity(min(memory, machine.memory_gib)),
@@ -84,7 +84,7 @@ def room(job: FineTuneJob, plan: Plan, stage: Stage, settings: RenderSettings) -
     )
 
 
-def _memory_gib(job: FineTuneJob, plan: Plan, machine: Machine, *, processes: int) -> float:
+def _memory_gib(job: FineTuneJob, plan: Plan, *, processes: int) -> float:
     """Memory of the machine, in GiB, that so many processes need."""
     facts = job.status.facts.model if job.status.facts else None
     parameters = facts.parameters if facts else 0

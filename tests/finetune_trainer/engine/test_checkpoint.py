@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from finetune_api.contract.workspace import Workspace
-from finetune_trainer.engine.checkpoint import Checkpoints, Progress
+from finetune_trainer.engine.checkpoint import Checkpoints
+from finetune_trainer.engine.progress import Progress
 from finetune_trainer.engine.states import EngineStates
 
 

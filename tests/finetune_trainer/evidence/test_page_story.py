@@ -8,7 +8,7 @@ import pytest
 from report_runs import a_run, a_sample, an_evaluation, data, training
 from report_shapes import SHAPES, Page
 
-from finetune_trainer.evidence import page as page_module
+from finetune_trainer.evidence import page_samples
 from finetune_trainer.evidence.page import render_page
 
 # ---------------------------------------------------------------- curves
@@ -98,7 +98,7 @@ def test_a_long_answer_folds_and_an_endless_one_is_cut_with_a_note() -> None:
 def test_no_character_of_a_folded_answer_is_lost() -> None:
     answer = "".join(f"{i} " for i in range(800))
 
-    text = page_module._text(answer)
+    text = page_samples._text(answer)
 
     assert text.begins + text.goes_on == answer
     assert 400 < len(text.begins) < 800

@@ -12,8 +12,8 @@ import pytest
 from finetune_api.v1alpha1.evaluation import METRIC_TRAITS, Gate, Metric
 from finetune_trainer.scoring.compare import Difference, compare, measure, verdict
 from finetune_trainer.scoring.gates import Measured, judge
-from finetune_trainer.scoring.generate import without_template
 from finetune_trainer.scoring.metrics import METRICS, Scores, answer_chrf, confusion, same_text
+from finetune_trainer.scoring.samples import without_template
 
 ALL = tuple(Metric)
 

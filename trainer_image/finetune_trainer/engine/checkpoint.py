@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 
 from finetune_api.contract.workspace import Workspace
 from finetune_trainer.digests import file_digest
+from finetune_trainer.engine.progress import Progress
 from finetune_trainer.engine.states import EngineStates, State
 
 log = logging.getLogger(__name__)
@@ -40,19 +41,6 @@ Beat = Callable[[], None]
 
 def _silent() -> None:
     """For whoever waits for no sign."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run stands beside its tensors: everything else follows from the seed and the step."""
-
-    step: int
-    """Optimizer steps done."""
-    best_step: int = 0
-    """Step with the lowest validation loss so far; 0: none yet."""
-    best_loss: float | None = None
-    without_improvement: int = 0
-    """Validations since then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,14 +166,9 @@ class StopRequest:
 
 
 class Watchdog:
-    """Ends the process when nothing has happened for too long.
+    """Ends the process when nothing has happened for too long."""
 
-    Args:
-        say: writes the last line.
-    """
-
-    def __init__(self, say: Callable[[str], None] = sys.stderr.write) -> None:
-        self._say = say
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._doing, self._limit, self._since = "starting", float("inf"), time.monotonic()
@@ -198,5 +193,5 @@ class Watchdog:
             with self._lock:
                 idle, doing, limit = time.monotonic() - self._since, self._doing, self._limit
             if idle > limit:
-                self._say(f"nothing happened for {idle:.0f} s while {doing}; a peer hangs, or this rank does\n")
+                sys.stderr.write(f"nothing happened for {idle:.0f} s while {doing}; a peer hangs, or this rank does\n")
                 os._exit(ExitCode.TRANSIENT)

@@ -18,16 +18,11 @@ from typing import Any
 from finetune_api.contract.trainer_config import CONFIG_VERSION
 from finetune_trainer.evidence.page_data import Data, data_view
 from finetune_trainer.evidence.page_origin import Origin, origin
+from finetune_trainer.evidence.page_samples import samples
 from finetune_trainer.evidence.page_scores import MetricRow, ScoreTable, class_tables, score_tables
 from finetune_trainer.evidence.page_templates import render
 from finetune_trainer.evidence.page_training import curves, method, training_facts
 from finetune_trainer.evidence.page_words import NARROW, counted, duration, model_name, printable, shortened, shown
-
-_OPEN_SAMPLES = 5
-_OPEN_CHARACTERS = 700
-_SAMPLE_CHARACTERS = 6_000
-_ALL_CHARACTERS = 1_500_000
-"""Texts of all samples together. A page that a telephone cannot open is read by nobody."""
 
 _VERDICTS = {
     "Improved": ("good", "Better than its base", "The model is better than its base."),
@@ -67,7 +62,7 @@ def render_page(value: dict[str, Any]) -> str:
         how=_how_measured(evaluation, compared=any(table.compared for table in tables)),
         classes=class_tables(evaluation),
         curves=curves(training, task=task),
-        samples=_samples(evaluation, classification=task == "classification"),
+        samples=samples(evaluation, classification=task == "classification"),
         data=data,
         plan=[(shown(one.get("field")), shown(one.get("value")), shown(one.get("reason"))) for one in value.get("plan") or []],
         facts=training_facts(training),
@@ -180,103 +175,6 @@ def _how_measured(evaluation: Mapping[str, Any], *, compared: bool) -> list[str]
     if compared:
         lines.append("Better and worse mean that the whole interval lies on one side of zero.")
     return lines
-
-
-# ---------------------------------------------------------------- samples
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A text of the data: what is seen, what unfolds, and how much only the report file holds."""
-
-    begins: str
-    goes_on: str
-    further: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What stands beside the prompt."""
-
-    title: str
-    who: str
-    text: Text | None
-    """None: there is none."""
-    remark: str
-    tone: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One held-out example with its answers."""
-
-    number: int
-    prompt: Text
-    answers: list[Answer]
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Examples to read."""
-
-    first: list[Sample]
-    folded: list[Sample]
-    left_out: int
-    order: str
-
-
-def _samples(evaluation: Mapping[str, Any], *, classification: bool) -> Samples:
-    """Samples until their texts are longer together than a page should be; the others are counted."""
-    found: list[Sample] = []
-    samples = evaluation.get("samples") or []
-    limit = (evaluation.get("decoding") or {}).get("maxNewTokens")
-    room = _ALL_CHARACTERS
-    for index, sample in enumerate(samples):
-        texts = (str(sample.get(key) or "") for key in ("prompt", "reference", "base", "tuned"))
-        room -= sum(min(len(text), _SAMPLE_CHARACTERS) for text in texts)
-        if room < 0 and found:
-            break
-        answers = _classified(sample) if classification else _answered(sample, limit)
-        found.append(Sample(index + 1, _text(sample.get("prompt")), answers))
-    order = (
-        "Examples that the tuned model put into the wrong class come first."
-        if classification
-        else "The first of the test examples that were drawn by chance and answered; nobody picked them by hand."
-    )
-    return Samples(found[:_OPEN_SAMPLES], found[_OPEN_SAMPLES:], len(samples) - len(found), order)
-
-
-def _answered(sample: Mapping[str, Any], limit: int | None) -> list[Answer]:
-    answers = [Answer("Reference", "reference", _text(sample.get("reference")), "", "neutral")]
-    for title, who in (("Base", "base"), ("Tuned", "tuned")):
-        text, ended = sample.get(who), sample.get(f"{who}Ended")
-        cut = f"cut off at {counted(limit, 'token')}" if limit else "cut off at the limit"
-        remark = "" if ended is None else "ended by itself" if ended else cut
-        tone = "neutral" if ended is None else "good" if ended else "bad"
-        answers.append(Answer(title, who, None if text is None else _text(text), remark, tone))
-    return answers
-
-
-def _classified(sample: Mapping[str, Any]) -> list[Answer]:
-    truth = sample.get("reference")
-    answers = [Answer("True class", "reference", _text(truth), "", "neutral")]
-    for title, who in (("Base chose", "base"), ("Tuned chose", "tuned")):
-        chosen = sample.get(who)
-        remark = "" if chosen is None else "right" if chosen == truth else "wrong"
-        tone = {"right": "good", "wrong": "bad"}.get(remark, "neutral")
-        answers.append(Answer(title, who, None if chosen is None else _text(chosen), remark, tone))
-    return answers
-
-
-def _text(text: Any) -> Text:
-    """A long text folds after its first part, at a space if there is one near."""
-    text = "" if text is None else str(text)
-    shown_part = text[:_SAMPLE_CHARACTERS]
-    if len(shown_part) <= _OPEN_CHARACTERS * 1.2:
-        return Text(shown_part, "", len(text) - len(shown_part))
-    at = max(shown_part.rfind(" ", _OPEN_CHARACTERS - 60, _OPEN_CHARACTERS), shown_part.rfind("\n", 0, _OPEN_CHARACTERS))
-    at = at + 1 if at > _OPEN_CHARACTERS // 2 else _OPEN_CHARACTERS
-    return Text(shown_part[:at], shown_part[at:], len(text) - len(shown_part))
 
 
 # ---------------------------------------------------------------- what was not looked for

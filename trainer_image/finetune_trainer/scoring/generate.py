@@ -119,30 +119,3 @@ def _read(ids: list[int], tokenizer: Any, stops: Sequence[int]) -> Answer:
     end = next((position for position, token in enumerate(ids) if token in stops), None)
     text = tokenizer.decode(ids[:end], skip_special_tokens=True)
     return Answer(text.strip(), ended=end is not None)
-
-
-_PROBE = "01 question 10"
-
-
-def without_template(prompts: Sequence[str], tokenizer: Any) -> list[str]:
-    """Prompts as people wrote them: without what the chat template says before and after a first question.
-
-    What all prompts happen to share, a greeting for one, is their content and stays: an expert judges the question that was
-    asked.
-
-    Args:
-        prompts: decoded without control tokens.
-        tokenizer: of the model.
-    """
-    head, tail = _around_a_question(tokenizer)
-    return [prompt.removeprefix(head).removesuffix(tail).strip() for prompt in prompts]
-
-
-def _around_a_question(tokenizer: Any) -> tuple[str, str]:
-    if not tokenizer.chat_template:
-        return "", ""
-    question = [{"role": "user", "content": _PROBE}]
-    rendered = tokenizer.apply_chat_template(question, tokenize=False, add_generation_prompt=True)
-    ids = tokenizer(rendered, add_special_tokens=False)["input_ids"]
-    head, probe, tail = tokenizer.decode(ids, skip_special_tokens=True).partition(_PROBE)
-    return (head, tail) if probe else ("", "")

@@ -53,8 +53,8 @@ def test_nothing_personal_is_left_whatever_takes_its_place(strategy: str) -> Non
     ):
         if not (strategy == "surrogate" and item == "1949"):  # a year may come out again by chance
             assert item not in result
-    assert not anonymizer.left
-    assert anonymizer.found["PERSON"] == 3
+    assert not anonymizer.count.left
+    assert anonymizer.count.found["PERSON"] == 3
 
 
 def test_the_same_person_is_the_same_invented_person_everywhere() -> None:
@@ -112,7 +112,7 @@ def test_no_invented_number_could_be_real(number: int) -> None:
         ("536-90-4399", ssn.is_valid),
     ):
         assert not is_valid(of(text, anonymizer))
-    assert not anonymizer.left
+    assert not anonymizer.count.left
 
 
 def test_what_the_second_pass_finds_fails_the_run_by_kind_and_place_and_never_by_value() -> None:
@@ -120,7 +120,7 @@ def test_what_the_second_pass_finds_fails_the_run_by_kind_and_place_and_never_by
     anonymizer(Example(text="alles gut"), place="rows.jsonl line 1")
     anonymizer(Example(text="an erika.mustermann@firma-nord.de"), place="rows.jsonl line 2")
     with pytest.raises(DataError) as caught:
-        anonymizer.raise_if_too_much_is_left()
+        anonymizer.count.raise_if_more_is_left_than(0.0)
     told = str(caught.value)
     assert "1 of 2 examples (50.00%; at most 0.00% is allowed): EMAIL 1. rows.jsonl line 2" in told
     assert "erika" not in told
@@ -128,11 +128,11 @@ def test_what_the_second_pass_finds_fails_the_run_by_kind_and_place_and_never_by
 
 
 def test_a_rate_that_is_allowed_is_reported_and_passes() -> None:
-    anonymizer = an_anonymizer(entities=("PHONE",), max_residual_rate=0.6)
+    anonymizer = an_anonymizer(entities=("PHONE",))
     anonymizer(Example(text="alles gut"), place="1")
     anonymizer(Example(text="an erika.mustermann@firma-nord.de"), place="2")
-    anonymizer.raise_if_too_much_is_left()
-    assert anonymizer.residual_rate == 0.5
+    anonymizer.count.raise_if_more_is_left_than(0.6)
+    assert anonymizer.count.residual_rate == 0.5
 
 
 @pytest.mark.parametrize(

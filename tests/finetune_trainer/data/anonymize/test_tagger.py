@@ -119,7 +119,7 @@ def test_what_a_model_finds_is_replaced_and_found_again_where_it_did_not_look(mo
     first, second = anonymizer.all(examples, ["a", "b"])
     assert [message.content for message in first.messages] == ["[PERSON] wohnt in Xanadu", "Danke, [PERSON]."]
     assert second.text == "[PERSON] hat [ADDRESS]"
-    assert anonymizer.found == {"PERSON": 3, "ADDRESS": 1}
+    assert anonymizer.count.found == {"PERSON": 3, "ADDRESS": 1}
 
 
 def test_organisations_are_used_only_where_they_are_asked_for(model: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from finetune_trainer.data.inputs.mail import Conversation, Unreadable, conversations, without_quotes
+from finetune_trainer.data.inputs.mail import Conversation, Unreadable, conversations
+from finetune_trainer.data.inputs.quotes import without_quotes
 from finetune_trainer.data.inputs.read import BrokenRow, Row, join_mail, read_rows
 from finetune_trainer.sources import DataFile
 

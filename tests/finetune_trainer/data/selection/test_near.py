@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from finetune_api.v1alpha1.preparation import NEAR_SIMILARITY
 from finetune_trainer.data.selection.minhash import band_rows, estimated_likeness, signatures
-from finetune_trainer.data.selection.near import SUITE, TEST, TRAIN, Near, Sets, find_near
+from finetune_trainer.data.selection.near import SUITE, TEST, TRAIN, Near, find_near
+from finetune_trainer.data.selection.sets import Sets
 from finetune_trainer.data.selection.shingles import Shingler, words
 from planted import edited, long_texts
 

@@ -207,25 +207,6 @@ class Anonymizer:
             position = finding.end
         return "".join([*pieces, document[position:]])
 
-    @property
-    def found(self) -> Counter[str]:
-        """Items replaced so far, by kind."""
-        return self.count.found
-
-    @property
-    def left(self) -> Counter[str]:
-        """Items that the second pass found in the results so far, by kind."""
-        return self.count.left
-
-    @property
-    def residual_rate(self) -> float:
-        """Share of the examples so far in which the second pass found something."""
-        return self.count.residual_rate
-
-    def raise_if_too_much_is_left(self) -> None:
-        """Fail closed (see Found)."""
-        self.count.raise_if_more_is_left_than(self._settings.max_residual_rate)
-
 
 def _texts(example: Example) -> list[str]:
     texts = [example.text] if example.text is not None else [message.content for message in example.messages]

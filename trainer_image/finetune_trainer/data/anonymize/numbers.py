@@ -93,7 +93,6 @@ AD AE AL AT AZ BA BE BG BH BR BY CH CR CY CZ DE DK DO EE EG ES FI FO FR GB GE GI
 LT LU LV MC MD ME MK MR MT MU NL NO PK PL PS PT QA RO RS SA SC SE SI SK SM ST SV TL TN TR UA VA VG XK
 """
 _IBAN_COUNTRIES = frozenset(_COUNTRIES.split())
-Detector = Callable[[str], Iterator[Finding]]
 
 
 def pension_number_is_valid(number: str) -> bool:

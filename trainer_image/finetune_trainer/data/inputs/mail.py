@@ -24,6 +24,8 @@ from typing import IO
 import lxml.etree
 import lxml.html
 
+from finetune_trainer.data.inputs.quotes import without_quotes
+
 MAX_MESSAGE_BYTES = 16 * 2**20
 MAX_PARTS = 200
 """More MIME parts than any person's mail has: such a message is an attack or a machine's."""
@@ -32,15 +34,6 @@ _MAX_TEXT = 1 << 20
 _KNOWN = rb"from|to|subject|date|message-id|received|return-path|mime-version|delivered-to|reply-to|in-reply-to|references"
 _HEADER = re.compile(rb"^(" + _KNOWN + rb"):", re.IGNORECASE | re.MULTILINE)
 _REPLY = re.compile(r"^\s*(?:(?:re|aw|antw|wg|fwd?)\s*(?:\[\d+\])?:\s*)+", re.IGNORECASE)
-_QUOTED_FROM = re.compile(
-    r"^(?:am\b.{5,200}\bschrieb\b.{0,200}:|on\b.{5,200}\bwrote:|-{2,}\s*(?:original message|ursprüngliche nachricht"
-    r"|weitergeleitete nachricht|forwarded message)\s*-*)$",
-    re.IGNORECASE,
-)
-_HEADER_BLOCK = (
-    re.compile(r"^\W{0,3}(?:von|from):\W", re.IGNORECASE),
-    re.compile(r"^\W{0,3}(?:gesendet|sent|datum|date):", re.I),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,29 +223,6 @@ def _from_html(html: str) -> str:
     for element in root.iter("br", "p", "div", "tr", "li"):
         element.tail = "\n" + (element.tail or "")
     return str(root.text_content())
-
-
-def without_quotes(text: str) -> str:
-    """What a writer wrote: quoted messages, their introductions and the signature are cut, German and English."""
-    lines = text.replace("\r\n", "\n").split("\n")
-    kept: list[str] = []
-    for index, line in enumerate(lines):
-        bare = line.strip()
-        if line.rstrip("\r") == "-- " or bare == "--" or _begins_quote(lines, index, bare):
-            break
-        if not bare.startswith(">"):
-            kept.append(line.rstrip())
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
-
-
-def _begins_quote(lines: list[str], index: int, bare: str) -> bool:
-    if len(bare) > 400 or not bare:
-        return False
-    following = lines[index + 1].strip()[:400] if index + 1 < len(lines) else ""
-    if _QUOTED_FROM.match(bare) or (bare[:3].lower() in ("am ", "on ") and _QUOTED_FROM.match(f"{bare} {following}")):
-        return True
-    begin, then = _HEADER_BLOCK
-    return bool(begin.match(bare)) and any(then.match(line.strip()[:200]) for line in lines[index + 1 : index + 5])
 
 
 def _threads(mails: list[_Mail]) -> dict[str, list[_Mail]]:

@@ -18,7 +18,8 @@ from finetune_trainer.data.selection.contradictions import VOTE, contradicting
 from finetune_trainer.data.selection.deduplicate import find_copies
 from finetune_trainer.data.selection.dropped import DropCounter
 from finetune_trainer.data.selection.held_out import MEMBER, knows_the_exam
-from finetune_trainer.data.selection.near import SUITE, TRAIN, Sets, find_near
+from finetune_trainer.data.selection.near import SUITE, TRAIN, find_near
+from finetune_trainer.data.selection.sets import Sets
 
 _COPY = np.dtype(
     [
