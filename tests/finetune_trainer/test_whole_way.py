@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable
 from hashlib import sha256
@@ -92,6 +93,12 @@ def test_a_published_model_brings_its_tokenizer_and_chat_template(tuned: tuple[P
         chat, add_generation_prompt=True
     )
     assert {"config.json", "model.safetensors", "manifest.json", "README.md"} <= {path.name for path in out.iterdir()}
+
+
+def test_the_report_tells_the_memory_that_was_planned_and_that_was_taken(tuned: tuple[Path, Path]) -> None:
+    workspace, _ = tuned
+    (taken,) = re.findall(r"planned [\d.]+ GiB, measured ([\d.]+) GiB", (workspace / "reports/report.html").read_text())
+    assert 0.1 < float(taken) < 100
 
 
 def test_a_stranger_can_check_what_the_model_came_from_and_make_it_again(

@@ -273,7 +273,12 @@ class Training:
             weights = last if best is None else dict(self.checkpoints.weights(best, beat=beat))
             export(self.config, self.workspace, self.head, weights, beat=beat)
             write_training_report(
-                self.workspace, self.orders, self.progress, packed=self.shares.packed, world_size=self.ranks.world_size
+                self.workspace,
+                self.orders,
+                self.progress,
+                packed=self.shares.packed,
+                world_size=self.ranks.world_size,
+                peak_memory_gib=_peak_gib(self.ranks),
             )
 
         self.ranks.let_first(write, beat=self._is_at_work)
@@ -287,12 +292,15 @@ class Training:
             early_stopped=early,
             resumed_from_step=resumed_from,
             packing=self.shares.packed,
-            peak_memory_gi_b=round(_peak_bytes(self.ranks) / 2**30, 2),
+            peak_memory_gi_b=_peak_gib(self.ranks),
             seconds=round(seconds, 1),
         )
 
 
-def _peak_bytes(ranks: Ranks) -> float:
+def _peak_gib(ranks: Ranks) -> float:
+    """Of this rank: what torch held of its GPU, or the process of the machine."""
     if ranks.on_gpu:
-        return float(torch.cuda.max_memory_allocated(ranks.device))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+        held = float(torch.cuda.max_memory_allocated(ranks.device))
+    else:
+        held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+    return round(held / 2**30, 2)

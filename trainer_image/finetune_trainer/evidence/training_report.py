@@ -12,7 +12,7 @@ from finetune_trainer.whole import write_whole
 
 
 def write_training_report(
-    workspace: Workspace, orders: TrainConfig, progress: Progress, *, packed: bool, world_size: int
+    workspace: Workspace, orders: TrainConfig, progress: Progress, *, packed: bool, world_size: int, peak_memory_gib: float
 ) -> None:
     """Write the report, whole or not at all.
 
@@ -20,6 +20,7 @@ def write_training_report(
         progress: after the last step.
         packed: whether documents shared rows.
         world_size: processes that trained.
+        peak_memory_gib: of the first of them.
     """
     workspace.reports.mkdir(exist_ok=True)
     value = {
@@ -28,6 +29,7 @@ def write_training_report(
         "validationLoss": progress.best_loss,
         "packing": packed,
         "worldSize": world_size,
+        "peakMemoryGiB": peak_memory_gib,
         "orders": orders.model_dump(mode="json", by_alias=True),
         "software": software(),
     }
