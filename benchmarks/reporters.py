@@ -6,7 +6,7 @@ import asyncio
 import json
 import ssl
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,7 +45,11 @@ async def tokens_of(kubeconfig: Path, namespace: str, pods: list[str]) -> list[s
 async def report_for(
     seconds: float, every: float, jobs: list[tuple[str, str]], namespace: str, answers: dict[int, int]
 ) -> None:
-    """Every job reports so often, spread over the time between."""
+    """Every job reports so often, spread over the time between; as the trainer does, over a connection each time.
+
+    Args:
+        answers: gets how many answers of each status there were; 0 is none, which the trainer bears as well.
+    """
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # its names are those in the cluster
     end = time.monotonic() + seconds
@@ -54,7 +58,7 @@ async def report_for(
     async with AsyncExitStack() as stack:
         sessions = [
             await stack.enter_async_context(
-                aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, local_addr=(address, 0)))
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, local_addr=(address, 0), force_close=True))
             )
             for address in addresses
         ]
@@ -73,8 +77,13 @@ async def report_for(
                     "metrics": [{"name": "current_step", "value": str(step)}, {"name": "total_steps", "value": "1000"}],
                 }
                 url = f"https://127.0.0.1:{PROGRESS}{meta.PROGRESS_PATH.format(namespace=namespace, name=job)}"
-                async with session.post(url, json={"trainerStatus": told}, headers={"Authorization": f"Bearer {token}"}) as got:
-                    answers[got.status] = answers.get(got.status, 0) + 1
+                status = 0
+                with suppress(aiohttp.ClientError, TimeoutError):
+                    async with session.post(
+                        url, json={"trainerStatus": told}, headers={"Authorization": f"Bearer {token}"}
+                    ) as got:
+                        status = got.status
+                answers[status] = answers.get(status, 0) + 1
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
         async with asyncio.TaskGroup() as group:
@@ -115,9 +124,10 @@ def reporting(kube: Kube, operator: Operator, kubeconfig: Path, namespace: str, 
     found, wall = ages(kube, namespace), time.perf_counter() - begun
     made = {name: number - calls.get(name, 0) for name, number in operator.calls().items()}
     busiest = ", ".join(f"{name} {number / wall:.0f}/s" for name, number in sorted(made.items(), key=lambda i: -i[1])[:4])
+    refused = sum(number for status, number in answers.items() if status >= 400)
     return [
         f"{count:,}",
-        f"{answers.get(200, 0) / wall:.0f}/s ({sum(n for code, n in answers.items() if code != 200)} refused)",
+        f"{answers.get(200, 0) / wall:.0f}/s ({refused} refused, {answers.get(0, 0)} lost)",
         f"{found[len(found) // 2]:.1f} s, {found[-1]:.1f} s" if found else "none",
         f"{max(oldest, default=0.0):.1f} s",
         f"{(operator.cpu_seconds - cpu) / wall:.2f}",

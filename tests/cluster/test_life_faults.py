@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 
 import pytest
 
@@ -53,6 +54,27 @@ def test_a_trainer_that_reports_no_step_any_more_is_started_again_and_pays(place
     job.until_running("train", 2)
     assert job.restarts[1] == 1
     job.delete()
+
+
+def test_a_child_that_a_strangers_finalizer_holds_gives_its_machine_up(place: life.Workplace) -> None:
+    """Suspended, its pods go first; the job is deleted, and nothing is left but what the stranger holds."""
+    job = place.apply("held", resources=ONE, **own_trainers.steady(place.image))
+    job.until_running("train")
+    child = job.child("train")
+    assert child is not None
+    name = child["metadata"]["name"]
+    hold = partial(place.kube.merge, "Job", name, namespace=place.namespace.name)
+    hold({"metadata": {"finalizers": ["example.org/archive"]}})
+    job.patch({"runPolicy": {"suspend": True}})
+    wait_for(lambda: not job.pods("train"), what="the pods of the held child gone")
+    held = place.namespace.get("Job", name)["metadata"]
+    assert held["deletionTimestamp"]
+    assert "example.org/archive" in held["finalizers"]
+    job.delete()
+    wait_for(lambda: job.namespace.find("FineTuneJob", job.name) is None, what="the job gone")
+    assert place.namespace.find("Job", name)
+    hold({"metadata": {"finalizers": None}})
+    job.until_gone()
 
 
 LOSSES: dict[str, Callable[[Machine, Kube, int], AbstractContextManager[None]]] = {
