@@ -90,7 +90,7 @@ class Reports:
         monotonic: Callable[[], float],
         wall: Callable[[], datetime],
         count: Callable[[str], None] = lambda result: None,
-        every_seconds: float = 5.0,
+        every_seconds: float = 4.0,
         per_second: int = 200,
     ) -> None:
         self._cluster, self._monotonic, self._wall, self._count = cluster, monotonic, wall, count

@@ -98,8 +98,9 @@ class Settings(BaseModel):
     """Most calls to the API server for reconciling, in the mean; twice that in a burst."""
     progress_writes_per_second: Annotated[int, Field(ge=1)] = 200
     """Most writes of status.progress over all jobs: a thousand jobs, each every five seconds."""
-    progress_seconds: Annotated[float, Field(gt=0)] = 5.0
-    """Least time between two writes of one job's progress."""
+    progress_seconds: Annotated[float, Field(gt=0)] = 4.0
+    """Least time between two writes of one job's progress. Less than the five seconds between two reports of the protocol's
+    clients: else each would wait for its turn, longer every time, until the next is there too."""
     metrics_jobs: Annotated[int, Field(ge=0, le=10_000)] = 0
     """Most jobs with metrics of their own, named in labels; 0: none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -10,7 +10,7 @@ import pytest
 from builders import NOON, after
 from fakes import Clock, FakeCluster, stamp
 from finetune_api.contract.progress import ProgressReport
-from finetune_operator.kinds import Manifest, Ref
+from finetune_operator.kinds import FINE_TUNE_JOB, Manifest, Ref
 from finetune_operator.reports import Reports
 from reporting import KEY, Place, a_report, at_a_server, place_reporter
 
@@ -111,7 +111,7 @@ def test_a_status_that_cannot_be_read_ends_nothing() -> None:
 
 def test_a_job_is_written_every_few_seconds_at_most() -> None:
     async def test(place: Place) -> None:
-        for second in range(5):
+        for second in range(4):
             await place.post(a_report(second, second=second))
             await place.reports.flush()
             place.clock.pass_by(seconds=1)
@@ -122,6 +122,30 @@ def test_a_job_is_written_every_few_seconds_at_most() -> None:
         assert sum(call.startswith("get FineTuneJob") for call in place.cluster.calls) == 2, "once for membership, once to look"
 
     at_a_server(test)
+
+
+def test_what_the_status_tells_of_a_job_that_reports_each_five_seconds_is_never_older_than_seven() -> None:
+    """A report waits for the next look of the writer, and never for the job's turn."""
+    clock, ages = Clock(), list[float]()
+    cluster = FakeCluster(clock)
+    reports = Reports(cluster, monotonic=clock.monotonic, wall=clock)
+    reporter = place_reporter(cluster, "support")
+
+    async def pass_two_minutes() -> None:
+        for tenth in range(1200):
+            if tenth % 50 == 3:
+                report = a_report(tenth // 50 + 1, second=tenth // 50)
+                reports.take(reporter, ProgressReport.model_validate(report).trainer_status)
+            if tenth % 11 == 0:  # a second, and what writing takes
+                await reports.flush()
+            written = cluster.status(Ref(FINE_TUNE_JOB, KEY.namespace, KEY.name)).progress
+            if written and written.updated_at:
+                ages.append((clock.now - written.updated_at).total_seconds())
+            clock.pass_by(milliseconds=100)
+
+    asyncio.run(pass_two_minutes())
+    assert len(ages) > 1000
+    assert max(ages) < 7
 
 
 def test_what_an_attempt_says_that_is_over_gets_nowhere() -> None:
