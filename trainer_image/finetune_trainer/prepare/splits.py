@@ -18,7 +18,7 @@ from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import DataError
 from finetune_trainer.data.export import export_examples
 from finetune_trainer.data.ingest import Ingest
-from finetune_trainer.data.records import FIRST_SUITE, TEST, TRAIN, VALIDATION
+from finetune_trainer.data.records import FIRST_SUITE, TEST, TRAIN, VALIDATION, let_go
 from finetune_trainer.data.selection.dropped import DropCounter
 from finetune_trainer.data.selection.select import Selection, choose_max_length, select
 from finetune_trainer.data.selection.split import without_names
@@ -174,6 +174,8 @@ def _write_split(
         labelled = examples["label"] >= 0
         examples["label"][labelled] = renumber[examples["label"][labelled]] if len(renumber) else -1
         writer.write(tokens, supervised, examples)
+        let_go(spool.tokens)
+        let_go(spool.supervised)
         beat()
     writer.close()
 

@@ -120,6 +120,7 @@ class _Search:
             keys = band_keys(self._sets.signatures[members], self._rows, band)
             by_key = np.argsort(keys, kind="stable")
             self._buckets(members[by_key], keys[by_key], unsettled, parent)
+            self._sets.let_go()
             self._beat()
         return parent
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune_trainer.data.records import let_go
 from finetune_trainer.data.selection.minhash import HASHES, estimated_likeness, signatures
 from finetune_trainer.data.selection.shingles import ANSWERED
 
@@ -72,12 +73,11 @@ class Sets:
                 beat()
         self.begins = np.cumsum(self.sizes, dtype=np.int64) - self.sizes
         total = int(self.sizes.sum(dtype=np.int64))
-        self.values: NDArray[np.uint32] = np.asarray(
-            np.memmap(folder / "content.bin", np.uint32, mode="r") if total else np.zeros(0, np.uint32)
-        )
-        self.signatures: NDArray[np.uint8] = np.asarray(
-            np.lib.format.open_memmap(folder / "signatures.npy", mode="w+", dtype=np.uint8, shape=(len(order), HASHES))
-        )
+        content = np.memmap(folder / "content.bin", np.uint32, mode="r") if total else np.zeros(0, np.uint32)
+        signs = np.lib.format.open_memmap(folder / "signatures.npy", mode="w+", dtype=np.uint8, shape=(len(order), HASHES))
+        self._mapped = (content, signs)
+        self.values: NDArray[np.uint32] = np.asarray(content)
+        self.signatures: NDArray[np.uint8] = np.asarray(signs)
         with ThreadPoolExecutor(threads) as pool:
             for _ in pool.map(self._sign, _chunks(self.sizes)):
                 beat()
@@ -88,6 +88,11 @@ class Sets:
         if len(some):
             low, high = int(self.begins[begin]), int(self.begins[end - 1] + self.sizes[end - 1])
             self.signatures[some] = signatures(np.array(self.values[low:high]), self.sizes[some].astype(np.int64))
+
+    def let_go(self) -> None:
+        """Give the pages that were looked at back to the machine: it keeps them for as long as it has room."""
+        for mapped in self._mapped:
+            let_go(mapped)
 
     def compare(
         self, one: NDArray[np.int64], other: NDArray[np.int64], similarity: float

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune_trainer.data.records import let_go
+
 FACTORS = np.dtype([("own", "<f4"), ("rules", "<f4"), ("quality", "<f4"), ("ngrams", "<i4")])
 """own: the row's weight; rules: product of those that matched; quality: 1 where it was not asked for; ngrams: how many of its
 text were kept, none where relevance was not asked for."""
@@ -67,3 +69,4 @@ class Factors:
             last_example, last_ngram = example + int(counts.sum()), ngram + int(records["ngrams"].sum())
             yield Span(rows, slice(example, last_example), counts, records, np.array(self.ngrams[ngram:last_ngram]))
             example, ngram = last_example, last_ngram
+            let_go(self.ngrams)
