@@ -70,6 +70,7 @@ class Sets:
                 left = np.bincount(sides[keep], minlength=2 * len(rows)).reshape(-1, 2)
                 self.asked[begin:end], self.sizes[begin:end] = left[:, 0], left.sum(axis=1)
                 file.write(values[keep].tobytes())
+                let_go(shingles)
                 beat()
         self.begins = np.cumsum(self.sizes, dtype=np.int64) - self.sizes
         total = int(self.sizes.sum(dtype=np.int64))
@@ -80,6 +81,7 @@ class Sets:
         self.signatures: NDArray[np.uint8] = np.asarray(signs)
         with ThreadPoolExecutor(threads) as pool:
             for _ in pool.map(self._sign, _chunks(self.sizes)):
+                self.let_go()
                 beat()
 
     def _sign(self, part: tuple[int, int]) -> None:
