@@ -14,7 +14,7 @@ from finetune_api.errors import ClusterError, Conflict
 from finetune_api.v1alpha1.status import FineTuneJobStatus, Phase
 from finetune_operator.brain.stages import Stage
 from finetune_operator.brain.transitions import Transition
-from finetune_operator.kinds import CHILD_JOB, CONFIG_MAP, FINE_TUNE_JOB, POD, Ref, owner_uid
+from finetune_operator.kinds import CHILD_JOB, CONFIG_MAP, FINE_TUNE_JOB, POD, Manifest, Ref, owner_uid
 from finetune_operator.queue import Key
 from finetune_operator.reconcile import Reconciler
 from finetune_operator.render import RenderSettings
@@ -103,6 +103,23 @@ class Life:
 
     def children(self) -> set[str]:
         return {job["metadata"]["name"] for job in self.cluster.all(CHILD_JOB)}
+
+
+def stages_done(number: int) -> Callable[[Life], None]:
+    """So many stages are done and the pods of the next one run."""
+
+    def story(life: Life) -> None:
+        for _ in range(number):
+            life.go_on()
+        life.walk()
+        life.kubelet.start_pods()
+        life.walk()
+
+    return story
+
+
+def is_job(manifest: Manifest) -> bool:
+    return manifest["kind"] == "Job"
 
 
 def succeed(life: Life) -> None:

@@ -21,7 +21,7 @@ from finetune_operator.held import keeps_pods
 from finetune_operator.kinds import CHILD_JOB, FINE_TUNE_JOB, POD, Ref
 from finetune_operator.observe import observe
 from finetune_operator.render import Manifest
-from lives import KEY, Life
+from lives import KEY, Life, stages_done
 from rendered import stored
 
 ARCHIVE = "archive.example/keep"
@@ -32,9 +32,7 @@ def in_training() -> Life:
     """A job whose training runs, and whose child Job bears a stranger's finalizer."""
     life = Life()
     life.cluster.submit()
-    life.go_on()
-    life.kubelet.start_pods()
-    life.walk()
+    stages_done(1)(life)
     life.cluster.objects[CHILD]["metadata"]["finalizers"] = [ARCHIVE]
     return life
 
