@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import random
 import re
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 import stages
+from builders import NOON
+from finetune_api.contract.trainer_config import TrainerConfig
+from finetune_api.contract.workspace import Workspace
 from finetune_operator.brain.stages import Stage
+from finetune_trainer import prepare, publish
+from finetune_trainer.reporting import ProgressReporter
 from plain import held_out, plain_classes, plain_loss
 from rows import write_jsonl
 
@@ -93,6 +101,29 @@ def test_a_published_model_brings_its_tokenizer_and_chat_template(tuned: tuple[P
         chat, add_generation_prompt=True
     )
     assert {"config.json", "model.safetensors", "manifest.json", "README.md"} <= {path.name for path in out.iterdir()}
+
+
+def signs_of_life(stage: Callable[..., object], config: TrainerConfig, workspace: Path) -> int:
+    """How many reports a stage left, where a minute passes from each look at the clock to the next."""
+    looks = itertools.count()
+    reporter = ProgressReporter({}, now=lambda: NOON + timedelta(minutes=next(looks)))
+    stage(config, Workspace(workspace), reporter, dict(os.environ), now=NOON)
+    return next(looks)
+
+
+def test_what_follows_the_last_row_shows_that_it_goes_on(chat_manifest: dict[str, Any], tmp_path: Path) -> None:
+    """Comparing, writing, hashing: with millions of rows longer than a stall may last."""
+    assert signs_of_life(prepare.run, stages.orders(chat_manifest, Stage.PREPARE, tmp_path), tmp_path) > 10
+
+
+def test_a_publication_shows_that_it_goes_on(tuned: tuple[Path, Path], chat_manifest: dict[str, Any], tmp_path: Path) -> None:
+    workspace, out = tuned
+    raw = {
+        **chat_manifest,
+        "spec": {**chat_manifest["spec"], "method": {"type": "full"}, "output": {"uri": f"file://{tmp_path}/out"}},
+    }
+    files = len([path for path in out.iterdir() if path.is_file()])
+    assert signs_of_life(publish.run, stages.orders(raw, Stage.PUBLISH, workspace), workspace) > 2 * files, "hashed, and copied"
 
 
 def test_the_report_tells_the_memory_that_was_planned_and_that_was_taken(tuned: tuple[Path, Path]) -> None:
