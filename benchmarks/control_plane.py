@@ -26,7 +26,7 @@ import kubeflow_trainer
 import measure
 from cluster_load import ROOT, Took, a_namespace, at_once, taken_up, until
 from our_operator import SYSTEM, an_operator, environment, idle, manifest, write_ended, write_jobs
-from reporters import reporting
+from reporters import bare_writes, reporting
 
 from cluster.kube import Kube, connected
 from cluster.machine import Machine
@@ -123,11 +123,12 @@ def _taken_up(
     for count in counts:
         with a_namespace(kube, f"bare-{count}") as namespace:
             loop = asyncio.run(bare(kube.kubeconfig, settings, namespace, count))
+            limit = asyncio.run(bare_writes(kube, namespace, 10))
         rows.append(["a bare loop that writes our objects", f"{count:,}", f"{count / loop:.0f}", "", "", "", ""])
         with an_operator(kube.kubeconfig) as operator, a_namespace(kube, f"jobs-{count}") as namespace:
             took = taken_up(kube, operator, partial(write_jobs, kube.kubeconfig), namespace, count)
             rows.append(_row("this operator", count, took, f"{loop / took.seconds:.0%}"))
-            reports.append(reporting(kube, operator, kube.kubeconfig, namespace, count, seconds))
+            reports.append(reporting(kube, operator, namespace, count, seconds, limit))
             time.sleep(10)
             calls = idle(operator, 30)
         # Whoever cannot wait for the tables has what is known so far.
@@ -145,6 +146,7 @@ def _taken_up(
         (
             "jobs, a report each 5 s",
             "reports taken",
+            "written, of what a bare loop writes",
             "age in status: median, oldest",
             "oldest unwritten",
             "operator, cores",

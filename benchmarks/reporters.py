@@ -16,9 +16,14 @@ from our_operator import PROGRESS, Operator
 
 from cluster.kube import Kube
 from finetune_api import meta
+from finetune_operator.cluster import KubernetesCluster, Limiter
 from finetune_operator.exchange import connect
 
 JOBS_OF_AN_ADDRESS = 4
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 async def tokens_of(kubeconfig: Path, namespace: str, pods: list[str]) -> list[str]:
@@ -70,10 +75,9 @@ async def report_for(
             while time.monotonic() < end:
                 step += 1
                 due = time.monotonic() + every
-                now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
                 told = {
                     "progressPercentage": min(99, step),
-                    "lastUpdatedTime": now,
+                    "lastUpdatedTime": _now(),
                     "metrics": [{"name": "current_step", "value": str(step)}, {"name": "total_steps", "value": "1000"}],
                 }
                 url = f"https://127.0.0.1:{PROGRESS}{meta.PROGRESS_PATH.format(namespace=namespace, name=job)}"
@@ -91,6 +95,28 @@ async def report_for(
                 group.create_task(one(number, job, token))
 
 
+async def bare_writes(kube: Kube, namespace: str, seconds: float) -> float:
+    """Writes of a progress a second, by a loop that thinks nothing: what this API server can take."""
+    client = await connect(kube.kubeconfig)
+    cluster = KubernetesCluster(client, Limiter(1e6, 1e6, time.monotonic))
+    found = [job["metadata"] for job in kube.list("FineTuneJob", namespace=namespace)]
+    versions = {job["name"]: job["resourceVersion"] for job in found}
+    begun, names = time.perf_counter(), list(versions)
+
+    async def one(number: int) -> None:
+        name = names[number]
+        told = {"percent": number % 100, "step": number, "totalSteps": 1000, "updatedAt": _now()}
+        answer = await cluster.apply_progress(namespace, name, told, version=versions[name])
+        versions[name] = answer["metadata"]["resourceVersion"]
+
+    written = 0
+    while time.perf_counter() - begun < seconds:
+        await at_once(len(names), one)
+        written += len(names)
+    await client.close()
+    return written / (time.perf_counter() - begun)
+
+
 def ages(kube: Kube, namespace: str) -> list[float]:
     """How old the report in each status is, in seconds; jobs that never reported are left out."""
     now = datetime.now(UTC)
@@ -102,11 +128,15 @@ def ages(kube: Kube, namespace: str) -> list[float]:
     return sorted(found)
 
 
-def reporting(kube: Kube, operator: Operator, kubeconfig: Path, namespace: str, count: int, seconds: float) -> list[str]:
-    """A row: jobs, whose pods run, that each report every 5 s."""
+def reporting(kube: Kube, operator: Operator, namespace: str, count: int, seconds: float, limit: float) -> list[str]:
+    """A row: jobs, whose pods run, that each report every 5 s.
+
+    Args:
+        limit: writes a second of `bare_writes`.
+    """
     labels = f"{meta.STAGE_LABEL}=prepare"
     pods = [pod["metadata"] for pod in kube.list("Pod", namespace=namespace, labels=labels)][:count]
-    tokens = asyncio.run(tokens_of(kubeconfig, namespace, [pod["name"] for pod in pods]))
+    tokens = asyncio.run(tokens_of(kube.kubeconfig, namespace, [pod["name"] for pod in pods]))
     jobs = [(pod["labels"][meta.JOB_LABEL], token) for pod, token in zip(pods, tokens, strict=True)]
     answers: dict[int, int] = {}
     oldest: list[float] = []
@@ -124,10 +154,12 @@ def reporting(kube: Kube, operator: Operator, kubeconfig: Path, namespace: str, 
     found, wall = ages(kube, namespace), time.perf_counter() - begun
     made = {name: number - calls.get(name, 0) for name, number in operator.calls().items()}
     busiest = ", ".join(f"{name} {number / wall:.0f}/s" for name, number in sorted(made.items(), key=lambda i: -i[1])[:4])
+    written = made.get("apply finetunejobs", 0.0) / wall
     refused = sum(number for status, number in answers.items() if status >= 400)
     return [
         f"{count:,}",
         f"{answers.get(200, 0) / wall:.0f}/s ({refused} refused, {answers.get(0, 0)} lost)",
+        f"{written:.0f}/s of {limit:.0f}/s",
         f"{found[len(found) // 2]:.1f} s, {found[-1]:.1f} s" if found else "none",
         f"{max(oldest, default=0.0):.1f} s",
         f"{(operator.cpu_seconds - cpu) / wall:.2f}",
