@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from finetune_api.errors import ClusterError, Conflict, NotFound
@@ -60,6 +60,10 @@ class Lease:
     retry_seconds: float = 2.0
     release_seconds: float = 2.0
     """Longest time of a release that helps nobody any more: an outage must not delay the end of the process."""
+    gap_seconds: float = 60.0
+    """A lease that was renewed or released so long before it was taken was nobody's: more than any hand-over takes."""
+    gap_until: datetime | None = field(default=None, init=False)
+    """When we took it after such a gap; None if it came from hand to hand. By two machines' clocks: they tell, no more."""
     _seen: tuple[str, str] = field(default=("", ""), init=False)
     _seen_at: float = field(default=float("-inf"), init=False)
     _renewed_at: float = field(default=float("-inf"), init=False)
@@ -130,6 +134,7 @@ class Lease:
             metadata = {"name": self.ref.name, "namespace": self.ref.namespace}
             spec = {**ours, "acquireTime": now, "leaseTransitions": 0}
             await self.store.create({"apiVersion": LEASE.api_version, "kind": LEASE.name, "metadata": metadata, "spec": spec})
+            self.gap_until = self.wall()
             return True
         spec = lease.get("spec") or {}
         holder, renewed = spec.get("holderIdentity") or "", spec.get("renewTime") or ""
@@ -144,7 +149,15 @@ class Lease:
             return False
         transitions = (spec.get("leaseTransitions") or 0) + 1
         await self._write(lease, {**ours, "acquireTime": now, "leaseTransitions": transitions})
+        self.gap_until = self.wall() if self._was_nobodys(renewed) else None
         return True
+
+    def _was_nobodys(self, renewed: str) -> bool:
+        try:
+            since = datetime.fromisoformat(renewed)
+        except ValueError:
+            return True
+        return since.tzinfo is None or self.wall() - since > timedelta(seconds=self.gap_seconds)
 
     async def _write(self, lease: Manifest, spec: Manifest) -> None:
         await self.store.patch(self.ref, {"spec": spec}, version=lease["metadata"]["resourceVersion"])

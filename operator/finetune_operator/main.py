@@ -119,7 +119,7 @@ class Operator:
             served = Served(calls.keeping, settings.watch_namespaces, _tell_left_out)
             watch_gauges(metrics, self._census, self._queue, lease, reports, certificates, served)
             probes = ProbeServer(metrics, healthy=self._trouble, ready=lambda: _no_certificate(certificates))
-            reconciler = self._reconciler(calls.walks, certificates, reports)
+            reconciler = self._reconciler(calls.walks, certificates, reports, lease)
             # A NetworkPolicy says who may come.
             await probes.start(ALL, settings.probe_port)
             try:
@@ -142,7 +142,7 @@ class Operator:
                 await server.stop()
                 await probes.stop()
 
-    def _reconciler(self, cluster: KubernetesCluster, certificates: Certificates, reports: Reports) -> Reconciler:
+    def _reconciler(self, cluster: KubernetesCluster, certificates: Certificates, reports: Reports, lease: Lease) -> Reconciler:
         def announce(key: Key, transition: Transition) -> None:
             log_transition(_log, key, transition)
             self._metrics.transition(transition)
@@ -155,8 +155,17 @@ class Operator:
             certificates.doubt(key.namespace)
 
         reporter = ("finetune.dev/operator", self._settings.pod_name)
-        held = self._wakeups.held
-        return Reconciler(cluster, self._settings.render, wall, certificates.publish, announce, gone, held, reporter)
+        return Reconciler(
+            cluster,
+            self._settings.render,
+            wall,
+            certificates.publish,
+            announce,
+            gone,
+            heard_since=lambda: lease.gap_until,
+            held=self._wakeups.held,
+            reporter=reporter,
+        )
 
     async def _close_doors(self, server: ProgressServer, probes: ProbeServer) -> None:
         """Let connections end as soon as we are told to stop.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -82,6 +82,7 @@ class Reconciler:
         make_ready: makes a namespace ready for pods of ours; called before children are created there and while they are there.
         announce: is told every transition once it is true, for log and metrics.
         gone: is told of each job that does not exist any more.
+        heard_since: tells since when reports can have been heard, where before that nobody was there to hear them.
         held: jobs with children that were deleted and did not go; who has seen one adds it, and it is taken out here.
         reporter: who posts Events: the operator's name and that of this replica.
     """
@@ -92,6 +93,7 @@ class Reconciler:
     make_ready: Callable[[str], Awaitable[None]]
     announce: Callable[[Key, Transition], None]
     gone: Callable[[Key], None] = lambda key: None
+    heard_since: Callable[[], datetime | None] = lambda: None
     held: set[Key] = field(default_factory=set)
     reporter: tuple[str, str] = ("finetune.dev/operator", "finetune-operator")
     _unsaid: dict[Key, list[Manifest]] = field(default_factory=dict)
@@ -140,7 +142,7 @@ class Reconciler:
         doubtful = in_doubt(jobs, pods)
         asked = [uid for uid, since in doubtful if now - since >= _LOOK_AGAIN][:_ASKED_AT_ONCE]
         events = [event for uid in asked for event in await self.cluster.events_about(key.namespace, uid)]
-        seen = observe(job, jobs, pods, events, now)
+        seen = replace(observe(job, jobs, pods, events, now), heard_since=self.heard_since())
         planned, decision = self._decide(job, problems, seen, now)
         job, raw = await self._write(key, raw, job, decision.status, now)
         try:
@@ -282,7 +284,7 @@ class Reconciler:
             held, same = self._refused.get(key), (*_pair(decision.start), state)
             since = held.waiting_since if held and (held.stage, held.number, held.state) == same else now
             self._refused[key] = AttemptSeen(*same, waiting_since=waiting_since(error, job, since or now), waits_for=str(error))
-            seen = Observation((*seen.attempts, self._refused[key]))
+            seen = replace(seen, attempts=(*seen.attempts, self._refused[key]))
             decision = decide(job, planned, seen, now)
             await self._write(key, raw, job, decision.status, now)
             again = _AT_ONCE if decision.stop else min(decision.requeue_after or _LOOK_AGAIN, _LOOK_AGAIN)

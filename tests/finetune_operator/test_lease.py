@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -73,6 +74,39 @@ def test_expiry_counts_from_when_a_change_was_seen_and_not_from_what_another_clo
     run(first.try_once())
     candidates.cluster.objects[REF]["spec"]["renewTime"] = "2001-01-01T00:00:00.000000Z"
     assert not run(candidates.one("b").try_once()), "a wall clock that is decades behind proves nothing"
+
+
+def test_who_takes_it_from_hand_to_hand_knows_of_no_gap(candidates: Candidates) -> None:
+    first, second, third = candidates.one("a"), candidates.one("b"), candidates.one("c")
+    run(first.try_once())
+    run(second.try_once())
+    candidates.clock.pass_by(seconds=16)  # the first was killed
+    assert run(second.try_once())
+    candidates.clock.pass_by(seconds=5)
+    run(second.release())
+    assert run(third.try_once())
+    assert (second.gap_until, third.gap_until) == (None, None)
+
+
+def test_who_takes_what_was_nobodys_for_a_while_knows_since_when_somebody_is_there(candidates: Candidates) -> None:
+    first, second = candidates.one("a"), candidates.one("b")
+    run(first.try_once())
+    assert first.gap_until == NOON, "there was none before"
+    run(first.release())
+    candidates.clock.pass_by(minutes=31)
+    assert run(second.try_once())
+    assert second.gap_until == candidates.clock()
+    candidates.clock.pass_by(seconds=5)
+    assert run(second.try_once())
+    assert second.gap_until == candidates.clock() - timedelta(seconds=5), "a renewal is none"
+
+
+def test_a_record_without_a_time_that_can_be_read_was_nobodys(candidates: Candidates) -> None:
+    run(candidates.one("a").try_once())
+    candidates.cluster.objects[REF]["spec"].update(holderIdentity="", renewTime="yesterday")
+    second = candidates.one("b")
+    assert run(second.try_once())
+    assert second.gap_until == NOON
 
 
 def test_after_a_clean_release_the_next_one_leads_at_once(candidates: Candidates) -> None:

@@ -204,6 +204,25 @@ def test_progress_is_left_to_its_own_writer_and_taken_away_with_its_attempt() ->
     assert life.status.progress is None
 
 
+def test_an_outage_of_the_operator_is_no_silence_of_the_training() -> None:
+    life = Life()
+    ref = life.cluster.submit()
+    life.walk()
+    life.kubelet.start_pods()
+    life.walk()
+    raw = life.cluster.objects[ref]
+    report = {"step": 7, "percent": 3, "updatedAt": "2026-11-30T12:00:00Z"}
+    run(life.cluster.apply_progress("ml", "support", report, version=raw["metadata"]["resourceVersion"]))
+    life.clock.pass_by(hours=2)
+    back = life.clock()
+    life.reconciler.heard_since = lambda: back
+    life.walk()
+    assert life.children() == {"support-prepare-1"}
+    life.clock.pass_by(minutes=31)
+    life.walk()
+    assert life.status.attempts[-1].reason == "Stall", "it does not report to whom is there now either"
+
+
 def test_a_quota_that_keeps_pods_away_is_read_from_the_events() -> None:
     life = Life()
     life.cluster.submit()

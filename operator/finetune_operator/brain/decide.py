@@ -177,7 +177,8 @@ def _continue(job: FineTuneJob, status: FineTuneJobStatus, attempt: Attempt, see
             # Only an attempt that reports can stall: a foreign script may never report at all.
             if found.progress and found.progress.updated_at:
                 # The start as the status has it: of a node whose clock is ahead the same one seems to come ever later.
-                silent = now - max(found.progress.updated_at, attempt.started_at or found.progress.updated_at)
+                known = (found.progress.updated_at, attempt.started_at, seen.heard_since)
+                silent = now - max(moment for moment in known if moment is not None)
                 limit = limits.stall_timeout_seconds
                 if silent >= timedelta(seconds=limit):
                     return _stop(status, attempt, FailureClass.STALL, f"no step for {limit} s")

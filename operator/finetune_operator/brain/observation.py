@@ -83,6 +83,9 @@ class Observation:
     """Every attempt that exists or left a trace, in no particular order."""
 
     attempts: tuple[AttemptSeen, ...] = ()
+    heard_since: datetime | None = None
+    """Since when reports can have been heard, where before that they could not for a while: nobody was there, so that an
+    attempt which told of every step is as silent as one that hangs."""
 
     def find(self, stage: Stage, number: int) -> AttemptSeen | None:
         """The attempt with this name, if it was seen."""

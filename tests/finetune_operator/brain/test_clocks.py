@@ -78,6 +78,14 @@ def test_a_report_of_before_its_start_gives_an_attempt_the_whole_time() -> None:
     assert (decision.stop, decision.requeue_after) == ((), timedelta(minutes=20))  # it started at 11:50
 
 
+def test_an_attempt_that_nobody_could_hear_is_given_the_whole_time_from_when_somebody_can() -> None:
+    job = training(stall_timeout_seconds=600)
+    unheard = replace(seen(train=a_run(step=420)), heard_since=after(hours=2))
+    decision = a_decision(job, unheard, after(hours=2))
+    assert (decision.stop, decision.requeue_after) == ((), timedelta(seconds=600))
+    assert a_decision(job, unheard, after(hours=2, seconds=600)).stop == TRAIN_1, "it has been silent since"
+
+
 # ---------------------------------------------------------------- lost nodes
 
 
