@@ -1,7 +1,7 @@
 # Two images from one file:
 #
-#   docker build --target operator -t finetune-operator .
-#   docker build --target trainer  -t finetune-trainer  .
+#   docker build --target operator -t finetune-operator:0.1.0 .
+#   docker build --target trainer  -t finetune-trainer:0.1.0  .
 #
 # BASE_IMAGE may be any image with Python >= 3.11 and its venv module. One that brings its own torch (a GPU vendor's, say) keeps
 # it: the virtual environment sees the base's packages, and torch's pins are left out of the constraints.

@@ -36,11 +36,20 @@ def run_helm(*arguments: str, values: dict[str, Any] | None = None) -> subproces
     return subprocess.run(command, input=json.dumps(values or {}), text=True, capture_output=True, timeout=300, check=False)
 
 
+class _Strict(yaml.SafeLoader):
+    """Refuses a key that stands twice, as the API server's reader does and PyYAML does not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"{node.start_mark}: {sorted({key for key in keys if keys.count(key) > 1})} twice"
+        return super().construct_mapping(node, deep)
+
+
 @cache
 def _rendered(text: str) -> list[dict[str, Any]]:
     run = run_helm("template", RELEASE, str(CHART), "--namespace", NAMESPACE, values=json.loads(text))
     assert run.returncode == 0, run.stderr
-    return [document for document in yaml.safe_load_all(run.stdout) if document]
+    return [document for document in yaml.load_all(run.stdout, _Strict) if document]
 
 
 def installed(**values: Any) -> list[dict[str, Any]]:

@@ -17,7 +17,9 @@ from finetune_operator.brain.machine import Machine
 from finetune_operator.render import RenderSettings
 
 PREFIX = "FINETUNE_"
-_JSON_FIELDS = frozenset({"operator_labels", "image_pull_secrets", "watch_namespaces", "dns_labels", "dns_addresses"})
+_JSON_FIELDS = frozenset(
+    {"operator_labels", "image_pull_secrets", "watch_namespaces", "dns_labels", "dns_addresses", "dns_ports"}
+)
 
 
 class Settings(BaseModel):
@@ -91,6 +93,8 @@ class Settings(BaseModel):
     """Labels of their pods."""
     dns_addresses: tuple[str, ...] = ("169.254.20.10/32",)
     """Name servers that are no pods."""
+    dns_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = (53,)
+    """Ports on which name servers listen; a NetworkPolicy sees those of the pods, not the Service's."""
 
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """Jobs that are looked at at the same time."""
@@ -151,6 +155,7 @@ class Settings(BaseModel):
             dns_namespace=self.dns_namespace,
             dns_labels=self.dns_labels,
             dns_addresses=self.dns_addresses,
+            dns_ports=self.dns_ports,
         )
 
 

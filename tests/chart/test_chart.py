@@ -65,6 +65,8 @@ def test_nothing_in_it_depends_on_the_cluster_or_on_chance() -> None:
         ({"networkPolicy": {"apiServerCidrs": ["kubernetes.default"]}}, "apiServerCidrs"),
         ({"metrics": {"jobs": {"most": 0}}}, "most"),
         ({"watchNamespaces": ["Team_A"]}, "watchNamespaces"),
+        ({"dns": {"ports": []}}, "ports"),
+        ({"metrics": {"port": 8443}}, "progress.port and metrics.port"),
     ],
 )
 def test_a_value_that_is_wrong_or_does_not_exist_is_refused_by_name(values: dict[str, Any], words: str) -> None:
@@ -149,6 +151,25 @@ def test_images_may_be_pinned_by_digest() -> None:
     assert (container["image"], settings(**values).render.trainer_image) == (pinned, pinned)
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("registry.example:5000/team/image", "registry.example:5000/team/image:{}"),
+        ("image", "image:{}"),
+        ("image:7", "image:7"),
+    ],
+)
+def test_an_image_without_a_tag_is_that_of_this_release(said: str, meant: str) -> None:
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
+    values: dict[str, Any] = {"operator": {"image": said}, "trainer": {"image": said}}
+    (container,) = pod(**values)["spec"]["containers"]
+    assert (container["image"], settings(**values).render.trainer_image) == (meant.format(version),) * 2
+
+
+def test_a_quantity_may_be_a_number() -> None:
+    assert settings(jobs={"light": {"cpu": 0.5, "memory": "2Gi"}}).render.light_cpu == "0.5"
+
+
 def test_every_setting_can_be_said_in_the_chart() -> None:
     (container,) = pod()["spec"]["containers"]
     said = {entry["name"].removeprefix("FINETUNE_").lower() for entry in container["env"]}
@@ -195,6 +216,27 @@ def test_the_pods_of_jobs_and_the_operator_let_each_other_through() -> None:
     assert reports["ports"][0]["port"] == read.progress_port
 
 
+def test_name_servers_are_reached_where_they_listen_by_the_operator_and_by_jobs() -> None:
+    openshift: dict[str, Any] = {
+        "dns": {
+            "namespace": "openshift-dns",
+            "labels": {"dns.operator.openshift.io/daemonset-dns": "default"},
+            "addresses": ["::1/128"],
+            "ports": [5353],
+        }
+    }
+    read = settings(**openshift)
+    (policy,) = [
+        child
+        for child in render(QUICKSTART, a_plan(QUICKSTART, machine=read.machine), AttemptName(Stage.PREPARE, 1), read.render)
+        if child["kind"] == "NetworkPolicy"
+    ]
+    ours = one("NetworkPolicy", **openshift)["spec"]["egress"][0]
+    assert policy["spec"]["egress"][0] == ours
+    assert ours["ports"] == [{"protocol": "UDP", "port": 5353}, {"protocol": "TCP", "port": 5353}]
+    assert ours["to"][1] == {"ipBlock": {"cidr": "::1/128"}}
+
+
 def test_reports_come_from_the_namespaces_that_are_served_and_the_api_server_can_be_named() -> None:
     policy = one(
         "NetworkPolicy", watchNamespaces=["blue", "green"], networkPolicy={"apiServerCidrs": ["10.0.0.1/32", "fd00::1/128"]}
@@ -230,6 +272,11 @@ def test_a_label_that_is_said_twice_is_there_once() -> None:
     values: dict[str, Any] = {"labels": {"team": "ml"}, "podLabels": {"team": "pods", "app.kubernetes.io/name": "mine"}}
     labels = pod(**values)["metadata"]["labels"]
     assert (labels["team"], labels["app.kubernetes.io/name"]) == ("pods", "finetune-operator")
+    ours = {"app.kubernetes.io/component": "mine", "rbac.authorization.k8s.io/aggregate-to-edit": "false"}
+    labels = one("Service", "finetune-operator-metrics", labels=ours)["metadata"]["labels"]
+    assert labels["app.kubernetes.io/component"] == "metrics"
+    role = one("ClusterRole", "finetune-operator-finetune-system-view", labels=ours)
+    assert role["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-edit"] == "true"
     monitor = {"serviceMonitor": {"enabled": True, "labels": {"team": "watchers"}}}
     assert one("ServiceMonitor", labels={"team": "ml"}, metrics=monitor)["metadata"]["labels"]["team"] == "watchers"
 

@@ -25,6 +25,12 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
+{{- /* A root and an image: with the tag of this release, if it names neither tag nor digest. A colon before the last slash is a port. */}}
+{{- define "finetune.image" -}}
+{{- $image := index . 1 -}}
+{{- if or (contains "@" $image) (contains ":" (last (splitList "/" $image))) }}{{ $image }}{{ else }}{{ printf "%s:%s" $image ((index . 0).Chart.AppVersion | replace "+" "_") }}{{ end }}
+{{- end }}
+
 {{- define "finetune.serviceAccount" -}}
 {{ .Values.serviceAccount.name | default (include "finetune.name" .) }}
 {{- end }}

@@ -48,7 +48,8 @@ def _names(settings: RenderSettings) -> Manifest:
     """Name servers: the cluster's pods, and node-local ones that are no pods."""
     pods = _pods(settings.dns_namespace, dict(settings.dns_labels))
     addresses = [{"ipBlock": {"cidr": cidr}} for cidr in settings.dns_addresses]
-    return {"to": [pods, *addresses], "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}
+    ports = [{"protocol": protocol, "port": port} for port in settings.dns_ports for protocol in ("UDP", "TCP")]
+    return {"to": [pods, *addresses], "ports": ports}
 
 
 def _operator(settings: RenderSettings) -> Manifest:

@@ -52,3 +52,5 @@ class RenderSettings:
     dns_labels: Mapping[str, str] = field(default_factory=lambda: {"k8s-app": "kube-dns"})
     dns_addresses: tuple[str, ...] = ("169.254.20.10/32",)
     """Name servers that are no pods, such as node-local DNS."""
+    dns_ports: tuple[int, ...] = (53,)
+    """Ports on which the name servers listen: a NetworkPolicy is applied after a Service is translated."""
