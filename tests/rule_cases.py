@@ -36,6 +36,46 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a name without dots": (with_name("qwen2-5"), with_name("qwen2.5"), "metadata.name: at most 40"),
     "a name that begins with a letter": (with_name("q8"), with_name("8q"), "metadata.name: at most 40"),
     "tasks of this version": (spec(task="chat"), spec(task="preference"), "spec.task: extraction, preference: not available"),
+    "a claim by its name": (
+        spec(datasets=[{"uri": "pvc://in.puts-1/a//b/.c/*.jsonl"}, {"uri": "pvc://inputs"}]),
+        spec(datasets=[{"uri": "pvc://In_puts/a.jsonl"}]),
+        "spec.datasets[0].uri: must be a claim or ConfigMap by its name",
+    ),
+    "a model within its claim": (
+        spec(model={"uri": "pvc://models/..qwen"}),
+        spec(model={"uri": "pvc://models/a/../../b"}),
+        "spec.model.uri: must be a claim or ConfigMap by its name",
+    ),
+    "a ConfigMap by its name": (
+        spec(evaluation={"suites": [{"name": "exam", "uri": "configMap://exams/one.jsonl"}]}),
+        spec(evaluation={"suites": [{"name": "exam", "uri": "configMap:///one.jsonl"}]}),
+        "spec.evaluation.suites[0].uri: must be a claim or ConfigMap by its name",
+    ),
+    "a detector of a claim by its name": (
+        spec(preparation={"anonymize": {"strategy": "mask", "detectors": [{"uri": "pvc://models/ner"}]}}),
+        spec(preparation={"anonymize": {"strategy": "mask", "detectors": [{"uri": "pvc://-/ner"}]}}),
+        "spec.preparation.anonymize.detectors[0].uri: must be a claim or ConfigMap by its name",
+    ),
+    "a reference of a claim by its name": (
+        weighing(relevance={"reference": {"uri": "pvc://inputs/good.jsonl"}}),
+        weighing(relevance={"reference": {"uri": "pvc://inputs./good.jsonl"}}),
+        "spec.preparation.weighting.relevance.reference.uri: must be a claim or ConfigMap by its name",
+    ),
+    "an output within its claim": (
+        spec(output={"uri": "pvc://models/support/v1.2"}),
+        spec(output={"uri": "pvc://models/"}),
+        "spec.output.uri: must be a place of its own",
+    ),
+    "an output within its bucket": (
+        spec(output={"uri": "s3://models/support"}),
+        spec(output={"uri": "s3://models"}),
+        "spec.output.uri: must be a place of its own",
+    ),
+    "an output that is a repository": (
+        spec(output={"uri": "hf://acme/support@review/1"}),
+        spec(output={"uri": "hf://support"}),
+        "spec.output.uri: must be a place of its own",
+    ),
     "something to train on": (
         spec(datasets=[DATA, DATA | {"role": "test"}]),
         spec(datasets=[DATA | {"role": "test"}]),

@@ -11,7 +11,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
@@ -147,6 +147,8 @@ class Matching:
 
     pattern: str
     says: str
+    by_rule: bool = False
+    """Said by a rule with its sentence: of a pattern the server prints nothing but the pattern."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         compiled = as_server(self.pattern)
@@ -159,7 +161,11 @@ class Matching:
         return core_schema.no_info_after_validator_function(check, handler(source))
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {**handler(core), "pattern": self.pattern}
+        schema = handler(core)
+        if not self.by_rule:
+            return {**schema, "pattern": self.pattern}
+        rule = {"rule": f"self.matches(r'{self.pattern}')", "message": f"must be {self.says}"}
+        return {**schema, "x-kubernetes-validations": [*schema.get("x-kubernetes-validations", ()), rule]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +216,11 @@ Label = Annotated[
     Field(min_length=1, max_length=40),
     Matching(DNS_LABEL, "lower-case letters, digits and -, beginning with a letter, at most 40 characters"),
 ]
+_OBJECT = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 ObjectName = Annotated[
     str,
     Field(min_length=1, max_length=253),
-    Matching(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "the name of a Kubernetes object: lower-case letters, digits, - and ."),
+    Matching(f"^{_OBJECT}$", "the name of a Kubernetes object: lower-case letters, digits, - and ."),
 ]
 SecretName = ObjectName
 
@@ -251,5 +258,32 @@ Quantity = Annotated[int | str, QuantityMarker()]
 def uri(*schemes: str) -> Matching:
     """A URI of one of these schemes, without blanks."""
     listed = ", ".join(f"{scheme}://" for scheme in schemes)
-    written = "|".join(scheme.replace("+", r"\+") for scheme in schemes)
-    return Matching(rf"^({written})://[^\s]+$", f"a URI without blanks (%20) that begins with one of {listed}")
+    return Matching(rf"^({_either(schemes)})://[^\s]+$", f"a URI without blanks (%20) that begins with one of {listed}")
+
+
+_PART = r"([^\s/.]|\.[^\s/.]|\.\.[^\s/])[^\s/]*"
+"""What stands between two slashes: neither . nor .., which would lead out of a volume. RE2 cannot look ahead."""
+_PARTS = f"(/({_PART})?)*"
+_MOUNTED = ("pvc", "configMap")
+"""Schemes whose first part names an object in the job's namespace, which a pod mounts by that name."""
+
+
+def source_uri(*schemes: str) -> tuple[Matching, Matching]:
+    """A URI of one of these schemes; claims and ConfigMaps by names that there can be: else no pod could be made."""
+    mounted = [scheme for scheme in schemes if scheme in _MOUNTED]
+    others = [scheme for scheme in schemes if scheme not in _MOUNTED]
+    says = "a claim or ConfigMap by its name in lower case, and no . or .. in its path"
+    named = rf"^(({_either(others)})://[^\s]+|({_either(mounted)})://{_OBJECT}{_PARTS})$"
+    return uri(*schemes), Matching(named, says, by_rule=True)
+
+
+def target_uri(*schemes: str) -> tuple[Matching, Matching]:
+    """A URI of one of these schemes at which something can be published: else it would be found out after the training."""
+    own = f"/+{_PART}{_PARTS}"
+    place = rf"^(pvc://{_OBJECT}{own}|s3://[^\s/]+{own}|hf://[^\s/]+/[^\s/@]+(@[^\s]+)?/?|file://[^\s]+)$"
+    says = "a place of its own: pvc://claim/path, s3://bucket/path, hf://org/name, without . or .. in a path"
+    return uri(*schemes), Matching(place, says, by_rule=True)
+
+
+def _either(schemes: Sequence[str]) -> str:
+    return "|".join(scheme.replace("+", r"\+") for scheme in schemes)

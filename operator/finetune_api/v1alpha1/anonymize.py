@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from finetune_api.model import Matching, Model, Rule, SecretName, Text, uri
+from finetune_api.model import Matching, Model, Rule, SecretName, Text, source_uri
 
 Entity = Literal[
     "EMAIL",
@@ -61,7 +61,7 @@ class DeclaredPattern(Model):
 
 
 DetectorUri = Annotated[
-    str, Field(min_length=1, max_length=2048), uri("hf", "s3", "pvc", "file", "presidio+http", "presidio+https")
+    str, Field(min_length=1, max_length=2048), *source_uri("hf", "s3", "pvc", "file", "presidio+http", "presidio+https")
 ]
 
 

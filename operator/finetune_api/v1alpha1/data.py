@@ -6,19 +6,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from finetune_api.model import (
-    Label,
-    Model,
-    Rule,
-    SecretName,
-    Text,
-    unavailable,
-    uri,
-)
+from finetune_api.model import Label, Model, Rule, SecretName, Text, source_uri, target_uri, unavailable
 
-ModelUri = Annotated[str, Field(min_length=1, max_length=2048), uri("hf", "s3", "pvc", "https", "file")]
-DatasetUri = Annotated[str, Field(min_length=1, max_length=2048), uri("hf", "s3", "pvc", "https", "file", "configMap")]
-OutputUri = Annotated[str, Field(min_length=1, max_length=2048), uri("pvc", "s3", "hf", "file")]
+ModelUri = Annotated[str, Field(min_length=1, max_length=2048), *source_uri("hf", "s3", "pvc", "https", "file")]
+DatasetUri = Annotated[str, Field(min_length=1, max_length=2048), *source_uri("hf", "s3", "pvc", "https", "file", "configMap")]
+OutputUri = Annotated[str, Field(min_length=1, max_length=2048), *target_uri("pvc", "s3", "hf", "file")]
 
 Role = Literal["train", "validation", "test"]
 DataFormat = Literal[
