@@ -209,6 +209,7 @@ AutoInt = int | Literal["auto"]
 
 DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 JOB_NAME_MAX = 40
+JOB_NAME_SAYS = f"at most {JOB_NAME_MAX} characters of a-z, 0-9 and -, beginning with a letter (no dots)"
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 Label = Annotated[

@@ -17,7 +17,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from finetune_api.errors import InvalidSpec, Problem
-from finetune_api.model import Model
+from finetune_api.model import JOB_NAME_SAYS, Model
 from finetune_api.nesting import TOO_DEEP, too_deep
 from finetune_api.problems import problems_of
 
@@ -73,8 +73,11 @@ def parse_job(raw: Any) -> FineTuneJob:
         unknown = {problem.field for problem in problems}
         problems += [problem for problem in problems_of(error, raw, "") if problem.field not in unknown]
     problems += broken_rules(FineTuneJob, raw, "")
-    if isinstance(raw.get("metadata"), dict) and "name" not in raw["metadata"]:
-        problems = [p for p in problems if p.field != "metadata.name"] + [Problem("metadata.name", "is required")]
+    metadata = raw.get("metadata")
+    if isinstance(metadata, dict) and any(problem.field == "metadata.name" for problem in problems):
+        # A job's name may be less than that of other objects, and whoever keeps their rule alone is told of this one next.
+        told = JOB_NAME_SAYS if "name" in metadata else "is required"
+        problems = [p for p in problems if p.field != "metadata.name"] + [Problem("metadata.name", told)]
     if problems or job is None:
         raise InvalidSpec(sorted(problems, key=lambda problem: _order(problem.field, raw)))
     return job

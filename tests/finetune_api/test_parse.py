@@ -42,7 +42,7 @@ def test_twelve_mistakes_are_named_at_once_in_the_order_of_the_file() -> None:
     }
     assert problems(manifest) == [
         'apiVersion: must be finetune.dev/v1alpha1, not "finetune.dev/v1"',
-        'metadata.name: must be the name of a Kubernetes object: lower-case letters, digits, - and ., not "Support"',
+        "metadata.name: at most 40 characters of a-z, 0-9 and -, beginning with a letter (no dots)",
         "spec.model.uri: must be a URI without blanks (%20) that begins with one of hf://, s3://, pvc://, https://, file://,"
         ' not "Qwen/Qwen3-8B"',
         'spec.training.lr: unknown field. Did you mean "learningRate"?',

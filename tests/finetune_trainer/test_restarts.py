@@ -131,7 +131,8 @@ def test_a_damaged_or_half_written_checkpoint_is_passed_over(
 def test_a_frozen_rank_is_noticed_and_its_peer_says_that_it_is_not_to_blame(
     chat_manifest: dict[str, Any], workspace: Path
 ) -> None:
-    process = start_training(chat_manifest, workspace, 1, stall_seconds=8.0)
+    """Wherever it is: the moment after a checkpoint may lie in a step, in the validation or in the next checkpoint."""
+    process = start_training(chat_manifest, workspace, 1, stall_seconds=20.0)
     wait_until(in_the_middle(workspace), what="a checkpoint")
     frozen = ranks_of(process)[1]
     os.kill(frozen, signal.SIGSTOP)

@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 
 _LOAD_SECONDS = 1800.0
 _FIRST_STEP_SECONDS = 900.0
+"""What gives no sign of life while it lasts has at least this long. Everything later tells of its parts."""
 
 
 def run(config: TrainerConfig, workspace: Workspace, reporter: ProgressReporter, environment: Mapping[str, str]) -> StageResult:
@@ -207,7 +208,7 @@ class Training:
 
     def _validate(self) -> bool:
         """Measure the validation loss; returns whether it is the lowest so far."""
-        self.watchdog.arm("validation", seconds=max(_FIRST_STEP_SECONDS, self.orders.stall_seconds))
+        self.watchdog.arm("validation", seconds=self.orders.stall_seconds)
         loss = self._loss_of(self.data.validation)
         step, best = self.progress.step, self.progress.best_loss
         self.journal.validated(step, loss)
@@ -258,14 +259,14 @@ class Training:
     # ------------------------------------------------------------ what is kept
 
     def _save(self) -> None:
-        self.watchdog.arm("saving", seconds=max(_LOAD_SECONDS, self.orders.stall_seconds))
+        self.watchdog.arm("saving", seconds=self.orders.stall_seconds)
         self.checkpoints.save(self.states, self.progress, beat=self._is_at_work)
         self.ranks.wait_for_all()
         self.watchdog.arm("training", seconds=self.orders.stall_seconds)
 
     def _keep_best(self) -> None:
         """Write the tuned weights of the best step, or of the last where nothing was validated."""
-        self.watchdog.arm("saving", seconds=max(_LOAD_SECONDS, self.orders.stall_seconds))
+        self.watchdog.arm("saving", seconds=self.orders.stall_seconds)
         best, self.progress = best_checkpoint(self.checkpoints, self.progress, self.ranks, beat=self._is_at_work)
         last = last_weights(self.states, self.ranks, beat=self._is_at_work) if best is None else {}
 

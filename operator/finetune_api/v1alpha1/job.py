@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from finetune_api import meta
-from finetune_api.model import DNS_LABEL, JOB_NAME_MAX, Model, ObjectName, Rule, as_server, unavailable
+from finetune_api.model import DNS_LABEL, JOB_NAME_MAX, JOB_NAME_SAYS, Model, ObjectName, Rule, as_server, unavailable
 from finetune_api.v1alpha1.data import Dataset, ModelSource, Output
 from finetune_api.v1alpha1.evaluation import Evaluation, Metric, Task, metrics_of
 from finetune_api.v1alpha1.method import Method
@@ -179,7 +179,7 @@ class FineTuneJob(Model):
         Rule(
             cel=f"size(self.metadata.name) <= {JOB_NAME_MAX} && self.metadata.name.matches('{DNS_LABEL}')",
             holds=lambda job: _is_job_name(job.metadata.name),
-            message=f"metadata.name: at most {JOB_NAME_MAX} characters of a-z, 0-9 and -, beginning with a letter (no dots)",
+            message=f"metadata.name: {JOB_NAME_SAYS}",
         ),
     )
 
