@@ -113,6 +113,23 @@ def test_the_program_says_its_version(desk: Desk) -> None:
     assert ran.out.startswith(f"finetune {version('finetune-operator')}")
 
 
+def test_what_no_cluster_would_give_to_a_pod_is_found_without_one(desk: Desk) -> None:
+    template = {
+        "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
+        "volumeMounts": [{"name": "host", "mountPath": "/mnt"}],
+    }
+    ran = desk.finetune("validate", desk.manifest(podTemplate=template, preparation={"split": {"test": 0}}))
+    assert ran.code == 1
+    assert "spec.podTemplate.volumes[0].hostPath: is no volume that the restricted Pod Security Standard allows" in ran.err
+    assert "spec.preparation.split.test: is 0" in ran.err, "and not before the rest is mended"
+
+
+def test_a_file_that_is_no_manifest_is_named(desk: Desk) -> None:
+    (desk.folder / "list.yaml").write_text("[1, 2]\n")
+    ran = desk.finetune("validate", desk.manifest(), "list.yaml")
+    assert (ran.code, ran.err.splitlines()[0]) == (1, "list.yaml: a manifest is a mapping, not a list")
+
+
 @pytest.mark.parametrize("command", ["validate", "plan", "run", "prepare", "status", "report", "crd", "data diff"])
 def test_the_answer_for_programs_is_asked_for_alike_everywhere(desk: Desk, command: str) -> None:
     assert "-o {" in desk.finetune(*command.split(), "--help").out

@@ -55,10 +55,16 @@ def _check(path: str) -> Answer:
     try:
         raw = read_manifest(path).raw
         job = parse_job(raw)
-        if (missing := without_exam(job.spec)) is not None:
-            raise InvalidSpec([missing])
+        against = [missing] if (missing := without_exam(job.spec)) is not None else []
+        if job.spec.pod_template is not None:  # what any cluster's operator would refuse; importing it takes a while
+            from finetune_operator.render.check import check_template
+
+            against += check_template(job.spec.pod_template)
+        if against:
+            raise InvalidSpec(against)
     except InvalidSpec as error:
-        problems = [{"field": p.field, "message": p.message} for p in error.problems]
+        # What is said of the whole has no field to be found by.
+        problems = [{"field": p.field, "message": p.message if p.field else f"{path}: {p.message}"} for p in error.problems]
         return {"manifest": path, "valid": False, "problems": problems, "code": 1}
     except FinetuneError as error:
         return {"manifest": path, "valid": False, "problems": [{"field": "", "message": str(error)}], "code": 2}

@@ -27,10 +27,14 @@ def check(job: FineTuneJob) -> None:
 
     Raises: InvalidSpec with every problem.
     """
-    template = job.spec.pod_template or PodTemplate()
-    problems = [*_uris(job), *_annotations(template), *_volumes(template)]
+    problems = [*_uris(job), *check_template(job.spec.pod_template or PodTemplate())]
     if problems:
         raise InvalidSpec(problems)
+
+
+def check_template(template: PodTemplate) -> list[Problem]:
+    """What no pod of a job may be given, in any cluster."""
+    return [*_annotations(template), *_volumes(template)]
 
 
 def _uris(job: FineTuneJob) -> Iterator[Problem]:
