@@ -258,7 +258,8 @@ def test_status_of_one_job_shows_its_attempts(desk: Desk) -> None:
         ["evaluate", "1", "Completed"],
         ["publish", "1", "Completed"],
     ]
-    assert desk.finetune("status", "--workspace", str(desk.workspace)).out == ran.out
+    again = [line.split() for line in desk.finetune("status", "--workspace", str(desk.workspace)).out.splitlines()]
+    assert again[again.index(["Attempts"]) :] == lines[lines.index(["Attempts"]) :], "ages above may have grown by a second"
     assert desk.finetune("status", "support", "--output", "json").json["status"]["restarts"]["total"] == 1
 
 
