@@ -25,6 +25,9 @@ if [ -f "$state/complete" ] && pid_of kube-apiserver >/dev/null; then echo "$KUB
 "$here/down.sh"
 mkdir -p "$state"/{run,log}
 chmod 700 "$state"
+# The next try begins by removing them.
+told() { for l in "$state"/log/*.log; do [ ! -s "$l" ] || { echo "== $l"; tail -n 8 "$l" | cut -c1-400; }; done >&2; }
+trap '[ $? = 0 ] || told' EXIT
 "$here/pki.sh" "$nodes"
 sysctl vm.overcommit_memory kernel.panic kernel.panic_on_oops >"$state/sysctl"
 log "programs, images and certificates"
