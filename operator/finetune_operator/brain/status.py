@@ -223,9 +223,17 @@ def attempt_seen(status: FineTuneJobStatus, attempt: Attempt, found: AttemptSeen
         status,
         attempt,
         started_at=attempt.started_at or _second(found.started_at),
-        last_step=max(step or 0, attempt.last_step or 0) or None,
+        last_step=max(step or 0, found.last_step or 0, attempt.last_step or 0) or None,
         resumed_from_step=found.resumed_from_step or attempt.resumed_from_step,
     )
+
+
+def attempt_gone(status: FineTuneJobStatus, attempt: Attempt) -> FineTuneJobStatus:
+    """Nothing is left of an attempt that existed: how far it came, its last report alone still tells."""
+    told, begun = status.progress, attempt.started_at
+    if told is None or told.updated_at is None or begun is None or told.updated_at < begun:
+        return status
+    return _replace(status, attempt, last_step=max(told.step or 0, attempt.last_step or 0) or None)
 
 
 def attempt_marked(status: FineTuneJobStatus, attempt: Attempt, failure: FailureClass, message: str) -> FineTuneJobStatus:
