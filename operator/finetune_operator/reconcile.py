@@ -17,7 +17,7 @@ from typing import Protocol
 from finetune_api import meta
 from finetune_api.errors import ClusterError, Conflict, InvalidSpec, NotFound, Refused, Taken
 from finetune_api.v1alpha1.job import FineTuneJob
-from finetune_api.v1alpha1.status import FineTuneJobStatus
+from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus
 from finetune_operator.brain.decide import AttemptName, Decision, decide, delete, refuse
 from finetune_operator.brain.observation import AttemptSeen, Observation
 from finetune_operator.brain.plan import Plan, plan
@@ -172,7 +172,7 @@ class Reconciler:
             pods = [pod for child in jobs if not has_ended(child) for pod in await self._pods(namespace, _labels(child))]
             return jobs, pods
         jobs, pods = [], []
-        for attempt in [a for a in attempts if a.finished_at is None] or attempts[-1:]:
+        for attempt in _that_can_matter(attempts):
             name = AttemptName(Stage(attempt.stage), attempt.number)
             try:
                 child = await self.cluster.get(Ref(CHILD_JOB, namespace, child_name(job.name, name)))
@@ -339,6 +339,18 @@ def _patience(doubtful: Sequence[tuple[str, datetime]], now: datetime) -> timede
     """Until what is in doubt is asked about again: the youngest of it has seldom told all yet."""
     since = max((since for _, since in doubtful), default=None)
     return None if since is None else max(_LOOK_AGAIN, (now - since) / _DOUBT_GROWS)
+
+
+def _that_can_matter(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Those whose child Jobs are looked at: the open ones, and of each the one before, which should be over.
+
+    Where it was taken for ended a moment before a queue took it back, it is not, and would be let go beside its successor.
+    """
+    found: list[Attempt] = []
+    for before, attempt in zip((None, *attempts), attempts, strict=False):
+        if attempt.finished_at is None:
+            found += [before, attempt] if before and before.stage == attempt.stage else [attempt]
+    return found or list(attempts[-1:])
 
 
 def _pair(name: AttemptName) -> tuple[Stage, int]:

@@ -114,7 +114,8 @@ def _go_on(job: FineTuneJob, plan: Plan, status: FineTuneJobStatus, stage: Stage
     name = AttemptName(Stage(open_attempt.stage), open_attempt.number) if open_attempt else None
     strangers = tuple(alive for alive in _alive(seen) if alive != name)
     if open_attempt is not None and seen.find(Stage(open_attempt.stage), open_attempt.number):
-        return _continue(job, status, open_attempt, seen, now)
+        decision = _continue(job, status, open_attempt, seen, now)
+        return replace(decision, stop=(*decision.stop, *strangers))
     if strangers:  # a zombie of an older attempt may still write
         return Decision(say.waiting(status, stage, "an earlier attempt has not ended yet"), stop=strangers)
     if name is not None:  # it was written down, and nothing of it exists yet
