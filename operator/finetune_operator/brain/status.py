@@ -32,15 +32,15 @@ COMPLETED = "Completed"
 # ---------------------------------------------------------------- the job as a whole
 
 
-def begun(job: FineTuneJob, plan: Plan, now: datetime) -> FineTuneJobStatus:
-    """The job is accepted and planned; whatever it reached before stays."""
+def begun(job: FineTuneJob, plan: Plan | None, now: datetime) -> FineTuneJobStatus:
+    """The job is accepted and planned; whatever it reached before stays, as does its plan where there is no new one."""
     now = now.replace(microsecond=0)
     status = job.status.model_copy(
         update={
             "observed_generation": job.metadata.generation,
             "start_time": job.status.start_time or now,
             "phase": job.status.phase or Phase.PENDING,
-            "plan": plan_status(plan),
+            "plan": plan_status(plan) if plan else job.status.plan,
         }
     )
     status = with_condition(with_all_conditions(status, now), ConditionType.ACCEPTED, True, "Valid", "", now)
