@@ -256,9 +256,13 @@ class Kubelet:
         """Every child Job that lacks pods gets them, running at once."""
         now = stamp(self.cluster.clock.now)
         for job in self.cluster.all(CHILD_JOB):
-            if job.get("status", {}).get("conditions") or job["spec"].get("suspend"):
+            conditions = job.setdefault("status", {}).setdefault("conditions", [])
+            if job["spec"].get("suspend") or any(c["status"] == "True" and c["type"] != "Suspended" for c in conditions):
                 continue
-            job.setdefault("status", {}).setdefault("startTime", now)
+            if conditions:  # it was suspended: a resumed Job begins anew
+                conditions[0] = {"type": "Suspended", "status": "False", "lastTransitionTime": now}
+                job["status"]["startTime"] = now
+            job["status"].setdefault("startTime", now)
             for index in range(job["spec"]["completions"]):
                 name = f"{job['metadata']['name']}-{index}-x"
                 if Ref(POD, job["metadata"]["namespace"], name) not in self.cluster.objects:
@@ -274,6 +278,25 @@ class Kubelet:
             self._end(pod, code, encode(said) if said else "", now)
             pod["status"].update(status)
         self.settle_jobs()
+
+    def take_back(self, ref: Ref) -> None:
+        """A queue suspends a child Job, and its controller has its pods deleted: none of them counts as failed."""
+        job, now = self.cluster.objects[ref], self.cluster.clock.now
+        job["spec"]["suspend"] = True
+        job["status"].pop("startTime", None)
+        job["status"]["conditions"] = [{"type": "Suspended", "status": "True", "lastTransitionTime": stamp(now)}]
+        for pod in self.cluster.all(POD):
+            if owner_uid(pod) == job["metadata"]["uid"] and not is_over(pod):
+                pod["metadata"] |= {
+                    "deletionTimestamp": stamp(now + timedelta(seconds=120)),
+                    "deletionGracePeriodSeconds": 120,
+                }
+
+    def end_told_pods(self, code: int = 143) -> None:
+        """Pods that were told to stop have, and are still shown for a moment."""
+        for pod in self.cluster.all(POD):
+            if pod["metadata"].get("deletionTimestamp") and not is_over(pod):
+                self._end(pod, code, "", stamp(self.cluster.clock.now))
 
     def let_go(self) -> None:
         """Pods that were told to stop are gone, and so is what the garbage collector held for them."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from builders import a_node, a_result
 from cluster.witness import Witness
-from fakes import Clock, Crash, FakeCluster, Fault, Kubelet, is_over
+from fakes import Clock, Crash, FakeCluster, Fault, Kubelet, is_over, stamp
 from finetune_api.contract.result import StageError, StageResult
 from finetune_api.errors import ClusterError, Conflict
 from finetune_api.v1alpha1.status import FineTuneJobStatus, Phase
@@ -97,6 +97,12 @@ class Life:
         self.kubelet.end_pods(code, result, **status)
         self.walk()
 
+    def report(self, step: int, **more: Any) -> None:
+        """A trainer reports, and it is written into the status."""
+        version = self.cluster.objects[Ref(FINE_TUNE_JOB, *KEY)]["metadata"]["resourceVersion"]
+        said = {"step": step, "totalSteps": 10_000, "updatedAt": stamp(self.clock.now), **more}
+        run(self.cluster.apply_progress(KEY.namespace, KEY.name, said, version=version))
+
     @property
     def status(self) -> FineTuneJobStatus:
         return self.cluster.status(Ref(FINE_TUNE_JOB, *KEY))
@@ -165,12 +171,33 @@ def pause_and_succeed(life: Life) -> None:
         life.go_on()
 
 
+def be_taken_back_and_succeed(life: Life) -> None:
+    """Its queue preempts it, and lets it go on an hour later."""
+    life.cluster.submit(scheduling={"queueName": "gpu"}, resources={"nodes": 2, "gpusPerNode": 8})
+    life.go_on()
+    life.kubelet.start_pods()
+    life.walk()
+    child = Ref(CHILD_JOB, KEY.namespace, f"{KEY.name}-train-1")
+    life.kubelet.take_back(child)
+    life.walk()
+    life.clock.pass_by(seconds=20)
+    life.kubelet.end_told_pods()
+    life.walk()
+    life.kubelet.let_go()
+    life.walk()
+    life.clock.pass_by(hours=1)
+    life.cluster.objects[child]["spec"]["suspend"] = False
+    for _ in range(3):
+        life.go_on()
+
+
 LIVES = {
     "succeeds": (succeed, Phase.SUCCEEDED),
     "is rejected": (be_rejected, Phase.REJECTED),
     "fails": (fail_in_the_data, Phase.FAILED),
     "loses a node": (lose_a_node_and_succeed, Phase.SUCCEEDED),
     "is suspended": (pause_and_succeed, Phase.SUCCEEDED),
+    "is preempted by its queue": (be_taken_back_and_succeed, Phase.SUCCEEDED),
 }
 
 

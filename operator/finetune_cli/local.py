@@ -27,7 +27,8 @@ from finetune_cli.process import result_in, start_stage
 from finetune_cli.progress_server import ProgressServer
 from finetune_cli.workspace import Workspace
 from finetune_operator.brain.configure import configure
-from finetune_operator.brain.decide import AttemptName, Decision, decide, refuse
+from finetune_operator.brain.decide import AttemptName, Decision, decide
+from finetune_operator.brain.kept_plan import kept_plan
 from finetune_operator.brain.machine import Machine
 from finetune_operator.brain.observation import AttemptSeen, AttemptState, Exit, ExitReason, Observation
 from finetune_operator.brain.plan import Plan, plan
@@ -117,7 +118,7 @@ class LocalRun:
         if self._stop_requests:
             policy = self.job.spec.run_policy.model_copy(update={"suspend": True})
             self.job = self.job.model_copy(update={"spec": self.job.spec.model_copy(update={"run_policy": policy})})
-        seen, now = self._observe(), self.clock()
+        seen, now, problem = self._observe(), self.clock(), None
         try:
             self.plan = plan(
                 self.job.spec,
@@ -126,8 +127,8 @@ class LocalRun:
                 smaller=self.job.status.restarts.out_of_memory,
             )
         except InvalidSpec as error:
-            return refuse(self.job, error, seen, now)
-        return decide(self.job, self.plan, seen, now)
+            self.plan, problem = kept_plan(self.job, self.machine), error
+        return decide(self.job, self.plan, seen, now, problem=problem)
 
     def _observe(self) -> Observation:
         """Every attempt that the status holds open, as it is found on this machine."""

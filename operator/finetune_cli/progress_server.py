@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from finetune_api import meta
 from finetune_api.contract import progress as wire
 from finetune_api.v1alpha1.status import Progress
-from finetune_operator.brain.reports import to_progress, whole
+from finetune_operator.brain.reports import to_progress
 
 _POLL_SECONDS = 0.05
 """How long closing may take: a person who presses Ctrl-C waits for it."""
@@ -62,9 +62,8 @@ class ProgressServer:
 
     def resumed_from_step(self) -> int | None:
         """Step with which the attempt began, if it said so."""
-        with self._lock:
-            report = self._newest
-        return whole(report.numbers().get(wire.METRIC_RESUMED_FROM_STEP)) or None if report else None
+        newest = self.newest()
+        return newest.resumed_from_step if newest else None
 
     def close(self) -> None:
         """Stop listening."""

@@ -17,8 +17,9 @@ from typing import Protocol
 from finetune_api import meta
 from finetune_api.errors import ClusterError, Conflict, InvalidSpec, NotFound, Refused, Taken
 from finetune_api.v1alpha1.job import FineTuneJob
-from finetune_api.v1alpha1.status import FineTuneJobStatus
+from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus
 from finetune_operator.brain.decide import AttemptName, Decision, decide, delete, refuse
+from finetune_operator.brain.kept_plan import kept_plan
 from finetune_operator.brain.observation import AttemptSeen, Observation
 from finetune_operator.brain.plan import Plan, plan
 from finetune_operator.brain.stages import Stage
@@ -143,12 +144,12 @@ class Reconciler:
         asked = [uid for uid, since in doubtful if now - since >= _LOOK_AGAIN][:_ASKED_AT_ONCE]
         events = [event for uid in asked for event in await self.cluster.events_about(key.namespace, uid)]
         seen = replace(observe(job, jobs, pods, events, now), heard_since=self.heard_since())
-        planned, decision = self._decide(job, problems, seen, now)
+        planned, problem, decision = self._decide(job, problems, seen, now)
         job, raw = await self._write(key, raw, job, decision.status, now)
         try:
             await self._stop(decision.stop, job, jobs, pods)
             if decision.start and planned:
-                decision = await self._start(key, raw, job, planned, decision, seen, now)
+                decision = await self._start(key, raw, job, planned, problem, decision, seen, now)
             elif not decision.start:
                 self._refused.pop(key, None)
                 await self._keep_ready(key, decision)
@@ -172,7 +173,7 @@ class Reconciler:
             pods = [pod for child in jobs if not has_ended(child) for pod in await self._pods(namespace, _labels(child))]
             return jobs, pods
         jobs, pods = [], []
-        for attempt in [a for a in attempts if a.finished_at is None] or attempts[-1:]:
+        for attempt in _that_can_matter(attempts):
             name = AttemptName(Stage(attempt.stage), attempt.number)
             try:
                 child = await self.cluster.get(Ref(CHILD_JOB, namespace, child_name(job.name, name)))
@@ -192,18 +193,26 @@ class Reconciler:
 
     def _decide(
         self, job: FineTuneJob, problems: InvalidSpec | None, seen: Observation, now: datetime
-    ) -> tuple[Plan | None, Decision]:
+    ) -> tuple[Plan | None, InvalidSpec | None, Decision]:
+        """What comes next, with the plan to start it from and what is wrong with that."""
         if job.metadata.deletion_timestamp is not None:
-            return None, delete(job, seen, now)
+            return None, None, delete(job, seen, now)
         if problems:
-            return None, refuse(job, problems, seen, now)
+            return None, problems, refuse(job, problems, seen, now)
+        planned, problem = self._plan(job)
+        return planned, problem, decide(job, planned, seen, now, problem=problem)
+
+    def _plan(self, job: FineTuneJob) -> tuple[Plan | None, InvalidSpec | None]:
+        """The plan, and what is wrong: the manifest for any pod, or for training on the nodes that there are now."""
         try:
             check(job)
-            smaller = job.status.restarts.out_of_memory
-            planned = plan(job.spec, job.status.facts, self.settings.machine, smaller=smaller)
         except InvalidSpec as error:
-            return None, refuse(job, error, seen, now)
-        return planned, decide(job, planned, seen, now)
+            return None, error
+        machine, smaller = self.settings.machine, job.status.restarts.out_of_memory
+        try:
+            return plan(job.spec, job.status.facts, machine, smaller=smaller), None
+        except InvalidSpec as error:
+            return kept_plan(job, machine), error
 
     # ------------------------------------------------------------ write and say
 
@@ -269,7 +278,15 @@ class Reconciler:
             self.held.discard(key)
 
     async def _start(
-        self, key: Key, raw: Manifest, job: FineTuneJob, planned: Plan, decision: Decision, seen: Observation, now: datetime
+        self,
+        key: Key,
+        raw: Manifest,
+        job: FineTuneJob,
+        planned: Plan,
+        problem: InvalidSpec | None,
+        decision: Decision,
+        seen: Observation,
+        now: datetime,
     ) -> Decision:
         """Create an attempt's children. What the server will not have is seen as an attempt that waits, with its words."""
         assert decision.start is not None
@@ -285,7 +302,7 @@ class Reconciler:
             since = held.waiting_since if held and (held.stage, held.number, held.state) == same else now
             self._refused[key] = AttemptSeen(*same, waiting_since=waiting_since(error, job, since or now), waits_for=str(error))
             seen = replace(seen, attempts=(*seen.attempts, self._refused[key]))
-            decision = decide(job, planned, seen, now)
+            decision = decide(job, planned, seen, now, problem=problem)
             await self._write(key, raw, job, decision.status, now)
             again = _AT_ONCE if decision.stop else min(decision.requeue_after or _LOOK_AGAIN, _LOOK_AGAIN)
             return Decision(decision.status, requeue_after=again)
@@ -339,6 +356,18 @@ def _patience(doubtful: Sequence[tuple[str, datetime]], now: datetime) -> timede
     """Until what is in doubt is asked about again: the youngest of it has seldom told all yet."""
     since = max((since for _, since in doubtful), default=None)
     return None if since is None else max(_LOOK_AGAIN, (now - since) / _DOUBT_GROWS)
+
+
+def _that_can_matter(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Those whose child Jobs are looked at: the open ones, and of each the one before, which should be over.
+
+    Where it was taken for ended a moment before a queue took it back, it is not, and would be let go beside its successor.
+    """
+    found: list[Attempt] = []
+    for before, attempt in zip((None, *attempts), attempts, strict=False):
+        if attempt.finished_at is None:
+            found += [before, attempt] if before and before.stage == attempt.stage else [attempt]
+    return found or list(attempts[-1:])
 
 
 def _pair(name: AttemptName) -> tuple[Stage, int]:

@@ -108,7 +108,7 @@ class Reports:
         put_back = _moment(known.sent) - _moment(sent)
         if _place(reporter) < _place(known.reporter) or sent == known.sent or timedelta(0) < put_back < _OVERTAKEN:
             return
-        if put_back > timedelta(0):
+        if put_back > timedelta(0) or _begins_anew(known.sent, sent):
             known.first = sent
         known.sent = sent
         known.newest = _with_eta(known.first, sent).model_copy(update={"updated_at": self._wall()})
@@ -198,6 +198,12 @@ def _is_open(reporter: Reporter, attempts: tuple[Attempt, ...]) -> bool:
 def _moment(progress: Progress) -> datetime:
     assert progress.updated_at is not None  # the protocol demands it
     return progress.updated_at
+
+
+def _begins_anew(before: Progress, sent: Progress) -> bool:
+    """Whether an attempt that a queue took back has gone on: the time that it waited is no time that steps took."""
+    fell = before.step is not None and sent.step is not None and sent.step < before.step
+    return fell or (sent.resumed_from_step is not None and sent.resumed_from_step != before.resumed_from_step)
 
 
 def _with_eta(first: Progress, newest: Progress) -> Progress:

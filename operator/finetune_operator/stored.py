@@ -59,10 +59,13 @@ def changes(before: FineTuneJobStatus, after: FineTuneJobStatus) -> Manifest:
 
 
 def _stored(status: FineTuneJobStatus) -> Manifest:
-    """A status in the server's form, without what moves with each report."""
+    """A status in the server's form, without what moves with each report: of an attempt that runs on, its last step.
+
+    Of one that is being stopped it is written with the reason: its progress is taken away, and then nothing else tells it.
+    """
     found: Manifest = status.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"progress"})
     for attempt in found.get("attempts", ()):
-        if "finishedAt" not in attempt:
+        if "finishedAt" not in attempt and "reason" not in attempt:
             attempt.pop("lastStep", None)
     return found
 

@@ -208,9 +208,12 @@ def test_what_may_heal_is_waited_for() -> None:
 # ---------------------------------------------------------------- not of this attempt
 
 
-def test_a_predecessors_child_is_waited_for_until_it_is_gone() -> None:
-    found = seen_of(child=a_child(owner="uid-of-another"))
-    assert (found.state, found.exit, found.ending_since) == (AttemptState.ENDING, None, None)
+@pytest.mark.parametrize("pods", [[], [running(0), running(1)]], ids=["nothing of it runs", "its pods run"])
+def test_a_predecessors_child_is_none_of_ours_nor_are_its_pods(pods: list[Manifest]) -> None:
+    orphan = a_child()
+    orphan["metadata"]["ownerReferences"] = []
+    assert observe(JOB, [a_child(owner="uid-of-another")], pods, [], NOON) == Observation()
+    assert observe(JOB, [orphan], pods, [], NOON) == Observation()
 
 
 def test_a_pod_of_a_predecessor_is_none_of_an_attempts_pods() -> None:

@@ -99,6 +99,23 @@ def test_what_a_zombie_of_an_earlier_stage_or_attempt_says_changes_nothing(stage
     assert newest.step == 1
 
 
+@pytest.mark.parametrize(("begins_at", "resumed"), [(20, None), (31, 30)], ids=["of an own program", "from its last step"])
+def test_the_hours_in_which_a_queue_held_an_attempt_are_no_time_that_steps_took(begins_at: int, resumed: int | None) -> None:
+    clock = Clock()
+    cluster = FakeCluster(clock)
+    reports = Reports(cluster, monotonic=clock.monotonic, wall=clock)
+    reporter = place_reporter(cluster, "support")
+    for step, time in ((10, "12:00:00"), (30, "12:00:20"), (begins_at, "15:00:00"), (begins_at + 10, "15:00:20")):
+        report = a_report(step)
+        report["trainerStatus"]["lastUpdatedTime"] = f"2026-11-30T{time}Z"
+        if resumed and time > "15":
+            report["trainerStatus"]["metrics"].append({"name": "resumed_from_step", "value": str(resumed)})
+        reports.take(reporter, ProgressReport.model_validate(report).trainer_status)
+    newest = reports.newest(KEY)
+    assert newest is not None
+    assert newest.eta_seconds == 2 * (100 - begins_at - 10), "10 steps took 20 s"
+
+
 def test_a_status_that_cannot_be_read_ends_nothing() -> None:
     async def test(place: Place) -> None:
         await place.post()

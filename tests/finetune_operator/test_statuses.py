@@ -15,6 +15,7 @@ SHOWN = {
     "is rejected": [*STAGES[:3], "Rejected"],
     "fails": ["Preparing", "Failed"],
     "loses a node": [*STAGES, "Succeeded"],
+    "is preempted by its queue": ["Preparing", "Training", "Pending", *STAGES[1:], "Succeeded"],
     "is suspended": ["Preparing", "Training", "Suspended", *STAGES[1:], "Succeeded"],
 }
 

@@ -14,6 +14,7 @@ from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus
 from finetune_operator.brain import status as say
 from finetune_operator.brain.failures import POLICY, FailureClass, failure_of
+from finetune_operator.brain.kept_plan import AFTER_TRAINING
 from finetune_operator.brain.observation import AttemptState, Observation
 from finetune_operator.brain.plan import Plan
 from finetune_operator.brain.retries import backoff_until, no_more
@@ -48,7 +49,9 @@ class Decision:
     """Time until the answer changes by itself; None if only an event can change it."""
 
 
-def decide(job: FineTuneJob, plan: Plan, seen: Observation, now: datetime) -> Decision:
+def decide(
+    job: FineTuneJob, plan: Plan | None, seen: Observation, now: datetime, *, problem: InvalidSpec | None = None
+) -> Decision:
     """Say what happens next to one job: its status, what to start, what to stop, when to look again.
 
     Deciding again once a Decision is carried out starts nothing new: so a crash between any two calls is harmless.
@@ -56,7 +59,10 @@ def decide(job: FineTuneJob, plan: Plan, seen: Observation, now: datetime) -> De
     Args:
         job: the manifest and the status written last; of that only counters, times and results are read, never the phase
             (except that a terminal one stays).
-        plan: every `auto` resolved; not complete until prepare has reported its facts.
+        plan: every `auto` resolved; not complete until prepare has reported its facts. With a problem the plan that was kept,
+            if what follows on training may be begun with it.
+        problem: why the job cannot be planned as things are now. It ends a job of which nothing was begun, and else the one
+            of which something is about to be begun; what runs was begun when all was well.
         seen: every attempt that exists or left a trace, with exits, reasons and the newest progress report.
         now: aware, UTC. Deadlines and stalls are measured against it alone.
     Returns: `start` is at most one attempt, and only when no other may still write to the workspace. A terminal status
@@ -66,7 +72,9 @@ def decide(job: FineTuneJob, plan: Plan, seen: Observation, now: datetime) -> De
     """
     if job.status.phase and job.status.phase.terminal:
         return Decision(say.looked_at(job), stop=_alive(seen))
-    status = say.begun(job, plan, now)
+    if problem is not None and not job.status.attempts:
+        return refuse(job, problem, seen, now)
+    status = say.begun(job, None if problem else plan, now)
     status = settle(status, seen, now)
 
     stage = next((stage for stage in STAGES if not say.is_done(status, stage)), None)
@@ -83,7 +91,7 @@ def decide(job: FineTuneJob, plan: Plan, seen: Observation, now: datetime) -> De
         limit = job.spec.run_policy.active_deadline_seconds
         message = f"The job took longer than runPolicy.activeDeadlineSeconds ({limit} s)."
         return _stop_then_fail(status, seen, FailureClass.DEADLINE, message, now)
-    decision = _go_on(job, plan, status, stage, seen, now)
+    decision = _go_on(job, plan, problem, status, stage, seen, now)
     if left is None or (decision.status.phase and decision.status.phase.terminal):
         return decision
     return replace(decision, requeue_after=left if decision.requeue_after is None else min(left, decision.requeue_after))
@@ -108,22 +116,37 @@ def delete(job: FineTuneJob, seen: Observation, now: datetime) -> Decision:
     return Decision(say.deleted(settle(status, seen, now), runs=bool(alive)), stop=alive)
 
 
-def _go_on(job: FineTuneJob, plan: Plan, status: FineTuneJobStatus, stage: Stage, seen: Observation, now: datetime) -> Decision:
+def _go_on(
+    job: FineTuneJob,
+    plan: Plan | None,
+    problem: InvalidSpec | None,
+    status: FineTuneJobStatus,
+    stage: Stage,
+    seen: Observation,
+    now: datetime,
+) -> Decision:
     """Nothing ends the job or holds it up: watch what runs, or start what is next."""
     open_attempt = next((a for a in status.attempts if a.finished_at is None), None)
     name = AttemptName(Stage(open_attempt.stage), open_attempt.number) if open_attempt else None
     strangers = tuple(alive for alive in _alive(seen) if alive != name)
     if open_attempt is not None and seen.find(Stage(open_attempt.stage), open_attempt.number):
-        return _continue(job, status, open_attempt, seen, now)
+        decision = _continue(job, status, open_attempt, seen, now)
+        return replace(decision, stop=(*decision.stop, *strangers))
     if strangers:  # a zombie of an older attempt may still write
         return Decision(say.waiting(status, stage, "an earlier attempt has not ended yet"), stop=strangers)
+    bar = problem if plan is None or stage not in AFTER_TRAINING else None
     if name is not None:  # it was written down, and nothing of it exists yet
-        return Decision(status, start=name)
-    if stage is not Stage.PREPARE and not plan.complete:
+        return _barred(job, status, bar, now) if bar else Decision(status, start=name)
+    if stage is not Stage.PREPARE and problem is None and not (plan and plan.complete):
         if status.facts and status.facts.model and status.facts.data:
             return Decision(status, requeue_after=_AT_ONCE)  # the facts have just come in: plan again first
         return Decision(say.failed(status, FailureClass.UNKNOWN, "prepare is done, but its facts are not in the status.", now))
-    return _start(job, status, stage, seen, now)
+    return _start(job, status, stage, bar, seen, now)
+
+
+def _barred(job: FineTuneJob, status: FineTuneJobStatus, problem: InvalidSpec, now: datetime) -> Decision:
+    """Nothing of the job runs any more, and what comes next cannot be planned."""
+    return Decision(say.refused(job.model_copy(update={"status": status}), problem, now))
 
 
 def _time_left(job: FineTuneJob, status: FineTuneJobStatus, now: datetime) -> timedelta | None:
@@ -237,18 +260,28 @@ def _alive(seen: Observation) -> tuple[AttemptName, ...]:
 # ---------------------------------------------------------------- what to start
 
 
-def _start(job: FineTuneJob, status: FineTuneJobStatus, stage: Stage, seen: Observation, now: datetime) -> Decision:
-    """Begin the first attempt of a stage, or the one after a failure, or end the job because trying on is no use."""
+def _start(
+    job: FineTuneJob, status: FineTuneJobStatus, stage: Stage, bar: InvalidSpec | None, seen: Observation, now: datetime
+) -> Decision:
+    """Begin the first attempt of a stage, or the one after a failure, or end the job because trying on is no use.
+
+    Args:
+        bar: why none can be begun, even if one would be of use.
+    """
     past = [attempt for attempt in status.attempts if attempt.stage == stage]
     # A status that was lost or put back knows less than the labels of what exists; no number is used twice.
     number = max([a.number for a in past] + [a.number for a in seen.attempts if a.stage == stage], default=0) + 1
     start = AttemptName(stage, number)
+    if not past and bar:
+        return _barred(job, status, bar, now)
     if not past:
         return Decision(say.attempt_begun(status, stage, number), start=start)
     last = past[-1]
     failure = failure_of(last.reason)
     if reason := no_more(job, status, past, failure):
         return Decision(say.failed(status, failure, reason, now))
+    if bar:
+        return _barred(job, status, bar, now)
     due = backoff_until(past, failure)
     if due is not None and now < due:
         return Decision(say.retrying(status, stage, last, due), requeue_after=due - now)

@@ -74,7 +74,9 @@ class AttemptSeen:
     exit: Exit | None = None
     """Set when it has ended."""
     progress: Progress | None = None
-    """The newest report of this attempt."""
+    """The newest report of this attempt, since it was started last: by a queue that takes it back and lets it go on too."""
+    last_step: int | None = None
+    """The newest step that it reported, also before it was started last."""
     resumed_from_step: int | None = None
 
 

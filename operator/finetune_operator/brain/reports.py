@@ -23,6 +23,7 @@ def to_progress(report: wire.TrainerStatus) -> Progress:
         tokens_per_second=_rounded(numbers.get(wire.METRIC_TOKENS_PER_SECOND), 1),
         eta_seconds=eta,
         eta=duration(eta) if eta is not None else None,
+        resumed_from_step=whole(numbers.get(wire.METRIC_RESUMED_FROM_STEP)) or None,
         updated_at=report.last_updated_time.astimezone(UTC),
     )
 

@@ -30,6 +30,7 @@ def settle(status: FineTuneJobStatus, seen: Observation, now: datetime) -> FineT
             continue
         found = seen.find(Stage(attempt.stage), attempt.number)
         if found is None:
+            status = say.attempt_gone(status, attempt)
             if attempt.reason:  # we had it deleted, and wrote down why
                 message = attempt.message or "it was stopped"
                 status = _failed_attempt(status, attempt, None, failure_of(attempt.reason), message, now)

@@ -32,15 +32,15 @@ COMPLETED = "Completed"
 # ---------------------------------------------------------------- the job as a whole
 
 
-def begun(job: FineTuneJob, plan: Plan, now: datetime) -> FineTuneJobStatus:
-    """The job is accepted and planned; whatever it reached before stays."""
+def begun(job: FineTuneJob, plan: Plan | None, now: datetime) -> FineTuneJobStatus:
+    """The job is accepted and planned; whatever it reached before stays, as does its plan where there is no new one."""
     now = now.replace(microsecond=0)
     status = job.status.model_copy(
         update={
             "observed_generation": job.metadata.generation,
             "start_time": job.status.start_time or now,
             "phase": job.status.phase or Phase.PENDING,
-            "plan": plan_status(plan),
+            "plan": plan_status(plan) if plan else job.status.plan,
         }
     )
     status = with_condition(with_all_conditions(status, now), ConditionType.ACCEPTED, True, "Valid", "", now)
@@ -223,9 +223,17 @@ def attempt_seen(status: FineTuneJobStatus, attempt: Attempt, found: AttemptSeen
         status,
         attempt,
         started_at=attempt.started_at or _second(found.started_at),
-        last_step=max(step or 0, attempt.last_step or 0) or None,
+        last_step=max(step or 0, found.last_step or 0, attempt.last_step or 0) or None,
         resumed_from_step=found.resumed_from_step or attempt.resumed_from_step,
     )
+
+
+def attempt_gone(status: FineTuneJobStatus, attempt: Attempt) -> FineTuneJobStatus:
+    """Nothing is left of an attempt that existed: how far it came, its last report alone still tells."""
+    told, begun = status.progress, attempt.started_at
+    if told is None or told.updated_at is None or begun is None or told.updated_at < begun:
+        return status
+    return _replace(status, attempt, last_step=max(told.step or 0, attempt.last_step or 0) or None)
 
 
 def attempt_marked(status: FineTuneJobStatus, attempt: Attempt, failure: FailureClass, message: str) -> FineTuneJobStatus:

@@ -2,7 +2,8 @@
 
 The brain decides about attempts; Kubernetes shows Jobs that say `active: 2` while nothing runs, pods that are gone and pods
 that will never go. What is said here holds: ENDED means that nothing of the attempt can write any more, or that it cannot
-harm if it does; an attempt is named by its labels and belongs to the job by its owner's uid, not by its name.
+harm if it does; an attempt is named by its labels and belongs to the job by its owner's uid, not by its name. What belongs to
+another owner is not seen at all: it may stay for ever, and the API server says so to whoever creates what it is in the way of.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ from finetune_operator.observe.objects import (
     first,
     holders,
     holds,
+    is_suspended,
     last,
     moment,
     owner_of,
     pods_of,
 )
-from finetune_operator.observe.start import why_not_running
+from finetune_operator.observe.start import suspension, why_not_running
 from finetune_operator.render.child import Manifest, child_name
 
 __all__ = ["observe"]
@@ -49,7 +51,7 @@ def observe(
 
     Args:
         job: with its status; `status.progress` is taken for the report of the attempt that runs.
-        jobs: batch/v1 Jobs labelled with the job's name, also those of a predecessor of that name.
+        jobs: batch/v1 Jobs labelled with the job's name; those of a predecessor of that name are left out.
         pods: pods of those Jobs that run or have just ended, also of a Job that is already gone.
         events: core/v1 Events about those Jobs and pods; empty where nothing is in doubt.
         now: aware, UTC.
@@ -57,7 +59,7 @@ def observe(
     found: dict[AttemptName, AttemptSeen] = {}
     for child in jobs:
         name = attempt_of(child)
-        if name is not None:
+        if name is not None and owner_of(child).get("uid") == job.metadata.uid:
             found[name] = _attempt(job, name, child, pods_of(child, pods), events, now)
     known = {child["metadata"].get("uid") for child in jobs}
     for name, left in _without_job(job, pods, known).items():
@@ -70,28 +72,34 @@ def observe(
 def _attempt(
     job: FineTuneJob, name: AttemptName, child: Manifest, pods: list[Pod], events: Sequence[Manifest], now: datetime
 ) -> AttemptSeen:
-    if owner_of(child).get("uid") != job.metadata.uid:
-        return AttemptSeen(
-            name.stage, name.number, AttemptState.ENDING, waits_for="a child of an earlier job of this name to be removed"
-        )
+    pods = [pod for pod in pods if not _is_left_over(pod, child)]
     alive = [pod for pod in pods if not pod.has_ended]
-    progress = _progress(job, name, child)
+    told = _progress(job, name, child)
+    progress = told if told and not is_suspended(child) and _is_since(told, _begun(child)) else None
     have_started = [pod for pod in pods if pod.has_started]
     started_at = first(last(*(pod.started_at for pod in pods)), now) if len(have_started) >= _width(child) else None
     resumed = progress.resumed_from_step if progress else None
     seen = AttemptSeen(
-        name.stage, name.number, AttemptState.RUNNING, started_at=started_at, progress=progress, resumed_from_step=resumed
+        name.stage,
+        name.number,
+        AttemptState.RUNNING,
+        started_at=started_at,
+        progress=progress,
+        last_step=told.step if told else None,
+        resumed_from_step=resumed,
     )
     deleted = moment(child["metadata"].get("deletionTimestamp"))
     if deleted is not None:
         return _deleted(job, seen, child, pods, deleted, now)
+    if is_suspended(child):
+        return _suspended(seen, child, pods)
     if _is_over(child, pods):
         if alive:
             return replace(seen, state=AttemptState.ENDING, ending_since=last(*map(_due, alive)))
         return _ended(job, seen, child, pods, now)
-    told = [pod for pod in alive if pod.gone_by is not None]
-    if told:
-        return replace(seen, state=AttemptState.ENDING, ending_since=first(*map(_due, told)))
+    ending = [pod for pod in alive if pod.gone_by is not None]
+    if ending:
+        return replace(seen, state=AttemptState.ENDING, ending_since=first(*map(_due, ending)))
     crippled = completed_indexes(child) - {pod.index for pod in pods}
     if crippled and alive:
         why = f"pod {min(crippled)} was deleted, and Kubernetes takes that for the end of its work"
@@ -124,8 +132,36 @@ def _deleted(
     return _ended(job, seen, child, pods, now)
 
 
+def _suspended(seen: AttemptSeen, child: Manifest, pods: Sequence[Pod]) -> AttemptSeen:
+    """An attempt that a queue holds or has taken back: the same one goes on when the queue lets it.
+
+    The Job's controller deletes its pods and counts none of them as failed, whatever their phase says for a moment.
+    """
+    alive = [pod for pod in pods if not pod.has_ended]
+    if alive:
+        return replace(seen, state=AttemptState.ENDING, ending_since=last(*map(_due, alive)))
+    wait = suspension(child)
+    held = moment((holds(child, "Suspended") or {}).get("lastTransitionTime"))
+    done = completed_indexes(child)
+    if done and held:  # of all of them the Job would be Complete in a moment
+        why = f"pod {min(done)} counts as done, and Kubernetes would go on without it"
+        return replace(seen, state=AttemptState.ENDING, ending_since=held, waits_for=why)
+    return replace(seen, state=wait.state, waiting_since=wait.since, waits_for=wait.why)
+
+
+def _is_left_over(pod: Pod, child: Manifest) -> bool:
+    """Whether it ended because its Job was suspended, and the Job has been resumed since: how it ended says nothing.
+
+    A queue waits for no pod that is told to stop before it lets the Job go on.
+    """
+    begun, created, told = _begun(child), pod.created_at, pod.told_at
+    if not pod.has_ended or begun is None or created is None or told is None:
+        return False
+    return created < begun and told <= begun
+
+
 def _begun(child: Manifest) -> datetime | None:
-    """When its controller took it up."""
+    """When its controller took it up; dated anew when it is resumed."""
     return moment((child.get("status") or {}).get("startTime") or child["metadata"].get("creationTimestamp"))
 
 
@@ -174,11 +210,15 @@ def _due(pod: Pod) -> datetime | None:
 def _progress(job: FineTuneJob, name: AttemptName, child: Manifest) -> Progress | None:
     """The newest report, if it can be of this attempt: one that is older than the attempt is of an earlier one."""
     progress = job.status.progress
-    created = moment(child["metadata"].get("creationTimestamp"))
     open_names = [AttemptName(Stage(a.stage), a.number) for a in job.status.attempts if a.finished_at is None]
     if progress is None or name not in open_names:
         return None
-    return None if created and progress.updated_at and progress.updated_at < created else progress
+    return progress if _is_since(progress, moment(child["metadata"].get("creationTimestamp"))) else None
+
+
+def _is_since(progress: Progress, begun: datetime | None) -> bool:
+    """Whether it was reported since then: what is hours old because the Job was suspended meanwhile is no silence."""
+    return begun is None or progress.updated_at is None or progress.updated_at >= begun
 
 
 def _without_job(job: FineTuneJob, pods: Sequence[Manifest], known: set[str | None]) -> dict[AttemptName, list[Pod]]:

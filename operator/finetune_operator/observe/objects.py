@@ -67,6 +67,15 @@ def holds(manifest: Manifest, *kinds: str) -> Manifest | None:
     return next((c for c in found if c is not None and c.get("status") == "True"), None)
 
 
+def is_suspended(job: Manifest) -> bool:
+    """Whether a child Job is held back: its controller ends its pods, makes none, and counts none as failed.
+
+    One that has come to its end before is over all the same; one that is let go is held until its controller has taken it up.
+    """
+    suspended = (job.get("spec") or {}).get("suspend") or holds(job, "Suspended")
+    return bool(suspended) and not holds(job, "FailureTarget", "Failed", "SuccessCriteriaMet", "Complete")
+
+
 @dataclass(frozen=True, slots=True)
 class Pod:
     """One pod of an attempt."""

@@ -57,11 +57,9 @@ class Wait:
 
 
 def why_not_running(child: Manifest, pods: Sequence[Pod], events: Sequence[Manifest]) -> Wait | None:
-    """Why not all pods of a child Job have started; None if they have."""
+    """Why not all pods of a child Job that is not suspended have started; None if they have."""
     spec, status = child.get("spec") or {}, child.get("status") or {}
     created = moment(child["metadata"].get("creationTimestamp"))
-    if spec.get("suspend"):
-        return _suspended(child, created)
     waits = [wait for pod in pods if not pod.has_started and (wait := _pod(pod, events))]
     missing = int(spec.get("parallelism") or 1) - len(pods)
     if missing > 0:
@@ -69,11 +67,12 @@ def why_not_running(child: Manifest, pods: Sequence[Pod], events: Sequence[Manif
     return max(waits, key=lambda wait: wait.weight, default=None)
 
 
-def _suspended(child: Manifest, created: datetime | None) -> Wait:
+def suspension(child: Manifest) -> Wait:
+    """What a child Job waits for that is suspended."""
     queue = (child["metadata"].get("labels") or {}).get("kueue.x-k8s.io/queue-name")
     why = f'admission by the queue "{queue}"' if queue else "its child Job to be resumed; somebody has suspended it"
     since = moment((holds(child, "Suspended") or {}).get("lastTransitionTime"))
-    return Wait(AttemptState.WAITING, why, since or created)
+    return Wait(AttemptState.WAITING, why, since or moment(child["metadata"].get("creationTimestamp")))
 
 
 def _missing(child: Manifest, events: Sequence[Manifest], since: datetime | None) -> Wait:

@@ -44,6 +44,11 @@ def test_no_step_done_yet_is_a_number() -> None:
     assert to_progress(a_report(current_step="0")).step == 0
 
 
+@pytest.mark.parametrize(("said", "step"), [("400.0", 400), ("0.0", None), ("nan", None), ("-3", None)])
+def test_where_an_attempt_began_is_told_if_it_was_not_at_the_beginning(said: str, step: int | None) -> None:
+    assert to_progress(a_report(resumed_from_step=said)).resumed_from_step == step
+
+
 def test_a_report_may_say_nothing_but_its_time() -> None:
     progress = to_progress(TrainerStatus(last_updated_time=MOMENT))
     assert (progress.percent, progress.eta, progress.step) == (None, None, None)
