@@ -64,6 +64,7 @@ class Checkpoints:
 
     def __init__(self, workspace: Workspace, *, attempt: int, identity: str, is_writer: bool) -> None:
         self._root = workspace.checkpoints
+        self._attempt = attempt
         self._own = workspace.attempt_checkpoints(attempt)
         self._identity = identity
         self._is_writer = is_writer
@@ -165,15 +166,17 @@ class Checkpoints:
         return sorted(found, key=lambda f: (f.progress.step, _attempt_number(f.folder)), reverse=True)
 
     def _forget(self, *, keep_best: int) -> None:
-        """Delete this run's checkpoints but the newest two and the best, of whichever attempt.
+        """Delete checkpoints of this run, but the newest two and the best, in this attempt and older ones.
 
-        Those of another run, with more steps perhaps, must neither push ours out nor be lost.
+        Those of another run, with more steps perhaps, must neither push ours out nor be lost. And whoever was given up and
+        lives on knows nothing of a newer attempt's best: it leaves alone what lies there, and what that one calls its best.
         """
         complete = [found for found in self._complete() if found.identity == self._identity]
-        kept = {f.folder for f in complete[:_KEPT]}
-        kept |= {f.folder for f in complete if f.progress.step == keep_best}
+        newer = [f for f in complete if _attempt_number(f.folder) > self._attempt]
+        kept = {f.folder for f in (*complete[:_KEPT], *newer)}
+        best = {keep_best} | {f.progress.best_step for f in (*complete[:_KEPT], *newer)}
         for found in complete:
-            if found.folder not in kept:
+            if found.folder not in kept and found.progress.step not in best:
                 (found.folder / MARKER).unlink(missing_ok=True)  # first: a half-deleted checkpoint must not look whole
                 shutil.rmtree(found.folder, ignore_errors=True)
 
