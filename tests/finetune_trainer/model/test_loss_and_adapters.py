@@ -15,7 +15,7 @@ from finetune_api.contract.trainer_config import LoraConfig as LoraOrders
 from finetune_api.errors import FinetuneError, UserError
 from finetune_trainer.model import loss as loss_module
 from finetune_trainer.model.adapters import adapted_modules, attach, save_adapter
-from finetune_trainer.model.export import check_finite
+from finetune_trainer.model.export import collect
 from finetune_trainer.model.fused_lora import fuse_adapters
 from finetune_trainer.model.loss import frozen_head_loss
 
@@ -139,7 +139,9 @@ def test_a_saved_adapter_names_its_base_and_no_path_of_the_machine(causal_lm: Pa
 
 
 def test_weights_that_training_has_ruined_are_not_kept() -> None:
-    check_finite({"a": torch.ones(3)})
-    with pytest.raises(UserError, match=r"1 of 2 trained tensors.*such as b") as caught:
-        check_finite({"a": torch.ones(3), "b": torch.tensor([1.0, float("nan")])})
+    assert collect([("a", torch.ones(3))], torch.float32)["a"].tolist() == [1, 1, 1]
+    for value in ("nan", "inf", "-inf"):
+        weights = [("a", torch.ones(3)), ("b", torch.tensor([1.0, float(value), 2.0]))]
+        with pytest.raises(UserError, match=r"1 of 2 trained tensors.*such as b") as caught:
+            collect(weights, torch.bfloat16)
     assert caught.value.field == "spec.training.learningRate"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from finetune_api.contract.workspace import Workspace
@@ -143,13 +143,13 @@ class Checkpoints:
             raise ValueError(f"{found.folder} lacks {len(missing)} parameters, such as {sorted(missing)[0]}")
 
     def weights(self, found: Found, *, beat: Beat = _silent) -> Iterator[tuple[str, torch.Tensor]]:
-        """The fp32 weights of a checkpoint, one after another: name and whole tensor, on the CPU. A file is read at a time."""
+        """The fp32 weights of a checkpoint, one after another: name and whole tensor, on the CPU. Moments stay on the disk."""
         for path in sorted(found.folder.glob("states-*.safetensors")):
-            tensors = load_file(path)
-            for key in sorted(tensors):
-                name, _, part = key.rpartition("|")
-                if part == "weight":
-                    yield name, tensors[key]
+            with safe_open(path, framework="pt") as file:
+                for key in sorted(file.keys()):
+                    name, _, part = key.rpartition("|")
+                    if part == "weight":
+                        yield name, file.get_tensor(key)
             beat()
 
     def _complete(self) -> list[Found]:
