@@ -117,6 +117,7 @@ class Training:
             packed_attention=attention.PACKED_LEAN if self.orders.gradient_checkpointing else attention.PACKED,
             longest=longest,
             on_gpu=ranks.on_gpu,
+            agree=ranks.agree,
         )
         self.shares = Shares(
             rank=ranks.rank,
