@@ -1,7 +1,7 @@
 """Models of a few hundred kilobytes, made on the spot: real architectures, random weights, a tokenizer of the test's own text.
 
 tiny_causal_lm(folder)   a Llama of two layers that chats in ChatML
-tiny_encoder(folder)     a BERT of two layers
+tiny_encoder(folder)     a BERT of two layers; pooler=False: as it was pretrained, with a head for masked words and no pooler
 tiny_tagger(folder)      a BERT that tags the names and places it was given
 """
 
@@ -78,10 +78,10 @@ def tiny_causal_lm(
     return folder
 
 
-def tiny_encoder(folder: Path, *, seed: int = 0) -> Path:
+def tiny_encoder(folder: Path, *, seed: int = 0, pooler: bool = True) -> Path:
     """A BERT with 400 tokens and 64 units, without a classification head."""
     import torch
-    from transformers import AutoTokenizer, BertConfig, BertModel
+    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertModel
 
     folder.mkdir(parents=True, exist_ok=True)
     _tokenizer(folder, special=["[PAD]", "[UNK]", "[CLS]", "[SEP]"], processor="[CLS] $A [SEP]")
@@ -99,7 +99,7 @@ def tiny_encoder(folder: Path, *, seed: int = 0) -> Path:
         initializer_range=0.1,
         pad_token_id=tokenizer.pad_token_id,
     )
-    BertModel(config).save_pretrained(folder)
+    (BertModel if pooler else BertForMaskedLM)(config).save_pretrained(folder)
     return folder
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 import stages
 from finetune_operator.brain.stages import Stage
 from finetune_trainer.engine.order import GlobalOrder
+from memory import room_for
 from rows import chats, write_jsonl
 
 
@@ -83,18 +82,6 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path
     end = stages.prepare(raw, folder / "workspace")
     assert end.code == 0, end.log
     return raw, folder / "workspace"
-
-
-@contextmanager
-def room_for(more_bytes: int) -> Iterator[None]:
-    """This process may take so much more address space; then the allocator is refused, as in a full machine."""
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (used + more_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.mark.parametrize("tokens_per_micro_batch", [4096, 256])

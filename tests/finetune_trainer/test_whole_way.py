@@ -27,6 +27,7 @@ from finetune_trainer import prepare, publish
 from finetune_trainer.reporting import ProgressReporter
 from plain import held_out, plain_classes, plain_loss
 from rows import write_jsonl
+from tiny import tiny_encoder
 
 
 def go(raw: dict[str, Any], workspace: Path, *stages_to_run: Stage, **changes: Any) -> list[stages.Ended]:
@@ -191,9 +192,9 @@ def tickets(count: int) -> list[dict[str, Any]]:
 def routing(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
     data = write_jsonl(tmp_path_factory.mktemp("tickets") / "tickets.jsonl", tickets(240))
 
-    def make(out: Path, **spec: Any) -> dict[str, Any]:
+    def make(out: Path, *, base: Path = encoder, **spec: Any) -> dict[str, Any]:
         return stages.manifest(
-            encoder,
+            base,
             [{"uri": f"file://{data}"}],
             out,
             task="classification",
@@ -246,3 +247,36 @@ def test_an_adapter_of_a_classifier_loads_in_plain_peft(
     chosen, true = plain_classes(model, workspace)
     right = [name == names[label] for name, label in zip(chosen, true, strict=True)]
     assert sum(right) / len(right) == pytest.approx(evaluation(workspace)["tuned"]["accuracy"], abs=1e-6)
+
+
+def scores_of(model: Any, workspace: Path) -> torch.Tensor:
+    """Outputs of each held-out example alone: shape (examples, classes)."""
+    with torch.no_grad():
+        return torch.cat([model.eval()(input_ids=ids[None]).logits for ids, _, _ in held_out(workspace)])
+
+
+def test_an_encoder_without_a_pooler_is_published_with_the_one_that_was_trained(
+    routing: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    """Pretrained on masked words, an encoder has no pooler in its files: who loads it gets one of random numbers."""
+    from peft import PeftModel
+
+    base = tiny_encoder(tmp_path / "base", pooler=False)
+    workspace = tmp_path / "workspace"
+    raw = routing(tmp_path / "adapter", base=base, method={"type": "lora"})
+    assert stages.prepare(raw, workspace).code == 0
+    go(raw, workspace, Stage.TRAIN, Stage.EVALUATE, Stage.PUBLISH)
+    raw["spec"]["output"] = {"uri": f"file://{tmp_path}/merged", "format": "merged"}
+    go(raw, workspace, Stage.PUBLISH)
+
+    torch.manual_seed(12345)  # a stranger's
+    stranger = AutoModelForSequenceClassification.from_pretrained(base, dtype=torch.float32, num_labels=2)
+    of_adapter = scores_of(PeftModel.from_pretrained(stranger, tmp_path / "adapter"), workspace)
+    merged = AutoModelForSequenceClassification.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    torch.testing.assert_close(scores_of(merged, workspace), of_adapter, rtol=1e-4, atol=1e-4)
+
+    true = torch.tensor([label for *_, label in held_out(workspace)])
+    said = evaluation(workspace)
+    assert float((of_adapter.argmax(1) == true).float().mean()) == pytest.approx(said["tuned"]["accuracy"], abs=1e-6)
+    assert float(torch.nn.functional.cross_entropy(of_adapter, true)) == pytest.approx(said["tuned"]["loss"], abs=1e-4)
+    assert said["tuned"]["loss"] < said["base"]["loss"]

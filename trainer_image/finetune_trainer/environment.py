@@ -128,6 +128,32 @@ def out_of_memory(error: BaseException) -> bool:
     return any(sign in str(error) for sign in _MEMORY_RAN_OUT)
 
 
+_LOST_PEER = (
+    "connection closed by peer",
+    "connection reset by peer",
+    "broken pipe",
+    "socket closed",
+    "connection refused",
+    "closed by remote peer",
+    "remote process exited",
+    "ncclremoteerror",
+    "communicator was aborted",
+    "collective operation timeout",
+    "gloo",
+    "timed out waiting",
+    "application timeout",
+)
+"""What backends say of a peer that is gone. NCCL also reports what is wrong on this machine, which is no peer's fault."""
+
+
+def lost_peer(error: BaseException) -> bool:
+    """Whether an error says that another rank went away, and not that something is wrong here."""
+    if not isinstance(error, RuntimeError) or out_of_memory(error):
+        return False
+    text = str(error).lower()
+    return any(sign in text for sign in _LOST_PEER)
+
+
 @contextmanager
 def hearing_of_each_step(beat: Callable[[], None]) -> Iterator[None]:
     """Inside, `beat` is called at each step for which transformers would move a bar, drawn or not: a file, or a tensor.

@@ -32,7 +32,7 @@ from finetune_trainer.data.store import Documents
 from finetune_trainer.engine.best import best_checkpoint, last_weights
 from finetune_trainer.engine.build import build_engine
 from finetune_trainer.engine.checkpoint import Beat, Checkpoints
-from finetune_trainer.engine.distributed import Ranks, StopRequest, Watchdog, lost_peer
+from finetune_trainer.engine.distributed import Ranks, StopRequest, Watchdog
 from finetune_trainer.engine.journal import Journal
 from finetune_trainer.engine.order import GlobalOrder
 from finetune_trainer.engine.progress import Progress
@@ -41,10 +41,10 @@ from finetune_trainer.engine.schedule import learning_rate
 from finetune_trainer.engine.shares import Shares
 from finetune_trainer.engine.states import EngineStates
 from finetune_trainer.engine.training_data import open_training_data
-from finetune_trainer.environment import hearing_of_each_step
+from finetune_trainer.environment import hearing_of_each_step, lost_peer
 from finetune_trainer.evidence.training_report import write_training_report
 from finetune_trainer.model import attention
-from finetune_trainer.model.export import export
+from finetune_trainer.model.export import collect, dtype_of_weights, export
 from finetune_trainer.model.packing import check_packing
 from finetune_trainer.reporting import ProgressReporter
 
@@ -118,6 +118,7 @@ class Training:
             packed_attention=attention.PACKED_LEAN if self.orders.gradient_checkpointing else attention.PACKED,
             longest=longest,
             on_gpu=ranks.on_gpu,
+            agree=ranks.agree,
         )
         self.shares = Shares(
             rank=ranks.rank,
@@ -268,10 +269,11 @@ class Training:
         """Write the tuned weights of the best step, or of the last where nothing was validated."""
         self.watchdog.arm("saving", seconds=self.orders.stall_seconds)
         best, self.progress = best_checkpoint(self.checkpoints, self.progress, self.ranks, beat=self._is_at_work)
-        last = last_weights(self.states, self.ranks, beat=self._is_at_work) if best is None else {}
+        dtype = dtype_of_weights(self.orders)
+        last = last_weights(self.states, self.ranks, dtype=dtype, beat=self._is_at_work) if best is None else {}
 
         def write(beat: Beat) -> None:
-            weights = last if best is None else dict(self.checkpoints.weights(best, beat=beat))
+            weights = last if best is None else collect(self.checkpoints.weights(best, beat=beat), dtype)
             export(self.config, self.workspace, self.head, weights, beat=beat)
             write_training_report(
                 self.workspace,

@@ -250,6 +250,8 @@ class PublishConfig(Model):
     """What train left in the workspace."""
     precision: Literal["bf16", "fp32"]
     """Arithmetic of training."""
+    seed: int
+    """Of training: what a checkpoint lacks is filled as it was then."""
     environment_prefix: str = "OUTPUT_"
     """Credentials are looked up in the environment with this prefix first, then without."""
 

@@ -73,7 +73,7 @@ class DeepSpeed(Model):
     offload: Literal["auto", "none", "optimizer", "parameters"] = "auto"
     """What is kept in the host's memory. auto: nothing, unless it does not fit otherwise."""
     config: dict[str, Any] = Field(default={})
-    """Raw DeepSpeed configuration, merged over ours last; for experts. Batch sizes and accumulation stay ours."""
+    """Raw DeepSpeed configuration, merged over ours last; for experts. Batch sizes, accumulation and data types stay ours."""
 
     constraints: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -61,7 +61,13 @@ def configure(
         case Stage.EVALUATE:
             return TrainerConfig(**common, evaluate=_evaluate(job, plan, tuned))
         case Stage.PUBLISH:
-            publish = PublishConfig(uri=spec.output.uri, format=plan.output_format, tuned=tuned, precision=plan.precision)
+            publish = PublishConfig(
+                uri=spec.output.uri,
+                format=plan.output_format,
+                tuned=tuned,
+                precision=plan.precision,
+                seed=spec.training.seed,
+            )
             return TrainerConfig(**common, publish=publish)
 
 

@@ -70,3 +70,36 @@ def test_a_fused_optimizer_finds_its_step_beside_the_parameter(fused: bool, wher
     EngineStates(SimpleNamespace(module=module, optimizer=optimizer), stage=0).prepare_for_writing(7)
     assert {state["step"].device.type for state in optimizer.state.values()} == {where}
     assert {state["exp_avg"].device.type for state in optimizer.state.values()} == {"meta"}
+
+
+def test_a_straggler_leaves_what_a_newer_attempt_keeps(tmp_path: Path) -> None:
+    straggler, present = (checkpoints(tmp_path, "ours", attempt) for attempt in (1, 2))
+    straggler.save(states(), Progress(10, best_step=10, best_loss=3.0))
+    straggler.save(states(), Progress(20, best_step=10, best_loss=3.0))
+    # The second attempt continues at 20, finds a better one at 30, and is overtaken by the first, which was given up.
+    present.save(states(), Progress(30, best_step=30, best_loss=2.0))
+    present.save(states(), Progress(40, best_step=30, best_loss=2.0))
+    for step in (50, 60, 70):
+        straggler.save(states(), Progress(step, best_step=50, best_loss=2.5))
+    assert steps(tmp_path, 2) == [30, 40]
+    assert steps(tmp_path, 1) == [50, 60, 70]
+    assert present.at(30) is not None
+
+
+def test_a_straggler_leaves_the_best_that_a_newer_attempt_took_over_from_it(tmp_path: Path) -> None:
+    straggler, present = (checkpoints(tmp_path, "ours", attempt) for attempt in (1, 2))
+    straggler.save(states(), Progress(10, best_step=10, best_loss=3.0))
+    straggler.save(states(), Progress(20, best_step=10, best_loss=3.0))
+    present.save(states(), Progress(30, best_step=10, best_loss=3.0))
+    for step in (30, 40, 50):
+        straggler.save(states(), Progress(step, best_step=30, best_loss=2.5))
+    assert steps(tmp_path, 1) == [10, 30, 40, 50]
+
+
+def test_the_present_attempt_tidies_up_after_older_ones(tmp_path: Path) -> None:
+    for step in (10, 20):
+        checkpoints(tmp_path, "ours", 1).save(states(), Progress(step, best_step=10, best_loss=3.0))
+    present = checkpoints(tmp_path, "ours", 2)
+    for step in (30, 40):
+        present.save(states(), Progress(step, best_step=30, best_loss=2.0))
+    assert (steps(tmp_path, 1), steps(tmp_path, 2)) == ([], [30, 40])

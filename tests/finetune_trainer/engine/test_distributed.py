@@ -14,8 +14,7 @@ from builders import a_job, a_node, a_plan, some_facts
 from finetune_api.errors import Transient, UserError
 from finetune_operator.brain.configure import configure
 from finetune_operator.brain.stages import Stage
-from finetune_trainer.engine.distributed import lost_peer
-from finetune_trainer.environment import out_of_memory, sees_gpu
+from finetune_trainer.environment import lost_peer, out_of_memory, sees_gpu
 from ports import a_free_port
 
 NCCL = "NCCL error in: ../torch/csrc/distributed/c10d/NCCLUtils.cpp:94, {}, NCCL version 2.30.7\n{}\nLast error:\n{}"

@@ -41,6 +41,17 @@ def test_a_new_classification_head_is_no_missing_weight_and_comes_from_the_seed(
     assert not torch.equal(head(1), head(2))
 
 
+def test_weights_of_another_shape_are_an_error_outside_the_head_and_not_random(encoder: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = Path(shutil.copytree(encoder, tmp_path / "model"))
+    weights = load_file(folder / "model.safetensors")
+    weights["encoder.layer.0.output.dense.weight"] = torch.zeros(64, 127)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"lacks 1 weights, such as .*layer\.0\.output\.dense\.weight"):
+        load_classifier(folder, labels=["x", "y"], precision="fp32", seed=1)
+
+
 def test_a_config_of_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "no-such-model"}))
     with pytest.raises(UserError, match=r"config\.json cannot be used") as caught:

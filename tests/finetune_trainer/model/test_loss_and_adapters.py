@@ -15,8 +15,9 @@ from finetune_api.contract.trainer_config import LoraConfig as LoraOrders
 from finetune_api.errors import FinetuneError, UserError
 from finetune_trainer.model import loss as loss_module
 from finetune_trainer.model.adapters import adapted_modules, attach, save_adapter
-from finetune_trainer.model.export import check_finite
+from finetune_trainer.model.export import collect
 from finetune_trainer.model.fused_lora import fuse_adapters
+from finetune_trainer.model.load import load_new_classifier
 from finetune_trainer.model.loss import frozen_head_loss
 
 
@@ -139,7 +140,27 @@ def test_a_saved_adapter_names_its_base_and_no_path_of_the_machine(causal_lm: Pa
 
 
 def test_weights_that_training_has_ruined_are_not_kept() -> None:
-    check_finite({"a": torch.ones(3)})
-    with pytest.raises(UserError, match=r"1 of 2 trained tensors.*such as b") as caught:
-        check_finite({"a": torch.ones(3), "b": torch.tensor([1.0, float("nan")])})
+    assert collect([("a", torch.ones(3))], torch.float32)["a"].tolist() == [1, 1, 1]
+    for value in ("nan", "inf", "-inf"):
+        weights = [("a", torch.ones(3)), ("b", torch.tensor([1.0, float(value), 2.0]))]
+        with pytest.raises(UserError, match=r"1 of 2 trained tensors.*such as b") as caught:
+            collect(weights, torch.bfloat16)
     assert caught.value.field == "spec.training.learningRate"
+
+
+@pytest.mark.parametrize(("kind", "new"), [("DistilBertForMaskedLM", True), ("DistilBertForSequenceClassification", False)])
+def test_every_part_of_a_head_is_trained_and_saved_whole(kind: str, new: bool, tmp_path: Path) -> None:
+    import transformers
+
+    config = transformers.DistilBertConfig(vocab_size=400, dim=32, n_layers=1, n_heads=4, hidden_dim=64)
+    getattr(transformers, kind)(config).save_pretrained(tmp_path)
+    model, new_modules = load_new_classifier(tmp_path, labels=["a", "b"], precision="fp32", seed=1)
+    assert new_modules == (["classifier", "pre_classifier"] if new else [])
+    wrapped = attach(model, orders(), classification=True, dtype=torch.float32, seed=1, new_modules=new_modules)
+    trained = {name.removeprefix("base_model.model.") for name, p in wrapped.named_parameters() if p.requires_grad}
+    whole = {name for name in trained if "lora_" not in name}
+    parts = (
+        f"{part}.modules_to_save.default.{kind}" for part in ("classifier", "pre_classifier") for kind in ("bias", "weight")
+    )
+    assert whole == set(parts)
+    assert not any("classifier" in name for name in trained - whole), "no adapter beside what is trained whole"

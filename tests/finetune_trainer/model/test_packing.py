@@ -161,6 +161,61 @@ def test_soft_caps_which_the_adapter_does_not_know_lead_to_the_fallback(tmp_path
     assert "softcap" in verdict.reason
 
 
+def test_values_of_another_size_than_queries_lead_to_the_fallback(tmp_path: Path) -> None:
+    from transformers import DeepseekV3Config, DeepseekV3ForCausalLM
+
+    torch.manual_seed(0)
+    config = DeepseekV3Config(
+        vocab_size=400, hidden_size=32, intermediate_size=64, moe_intermediate_size=16, num_hidden_layers=2,
+        first_k_dense_replace=1, n_routed_experts=4, num_experts_per_tok=2, n_group=1, topk_group=1, num_attention_heads=4,
+        num_key_value_heads=4, q_lora_rank=16, kv_lora_rank=16, qk_nope_head_dim=16, qk_rope_head_dim=8, v_head_dim=16,
+        max_position_embeddings=128,
+    )  # fmt: skip
+    DeepseekV3ForCausalLM(config).save_pretrained(tmp_path)
+    head = causal_head(tmp_path)
+    verdict = check_packing(head, asked="auto", packed_attention=attention.PACKED, longest=60, on_gpu=False)
+    assert not verdict.packed
+    assert "heads of 24 have values of 16" in verdict.reason
+    (batch, *_) = one_by_one(head, documents())
+    assert torch.isfinite(head(batch)), "one document per row it is trained"
+
+
+def broken(message: str) -> Any:
+    def attend(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(message)
+
+    return attend
+
+
+def test_a_kernel_that_fails_leads_to_the_fallback_and_full_memory_or_a_lost_peer_do_not(causal_lm: Path) -> None:
+    from transformers import AttentionInterface
+
+    def verdict(message: str) -> Any:
+        AttentionInterface.register("broken", broken(message))
+        return check_packing(causal_head(causal_lm), asked="auto", packed_attention="broken", longest=60, on_gpu=False)
+
+    fell_back = verdict("The size of tensor a (24) must match the size of tensor b (16)")
+    assert not fell_back.packed
+    assert "must match" in fell_back.reason
+    for message in ("CUDA out of memory. Tried to allocate 2.00 GiB.", "Connection closed by peer [127.0.0.1]:40404"):
+        with pytest.raises(RuntimeError, match=message[:20]):
+            verdict(message)
+
+
+def test_what_one_rank_cannot_pack_none_packs(causal_lm: Path) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def other_cannot(*values: int) -> tuple[int, ...]:
+        asked.append(values)
+        return tuple(1 for _ in values)
+
+    head = causal_head(causal_lm)
+    verdict = check_packing(head, asked="auto", packed_attention=attention.PACKED, longest=60, on_gpu=False, agree=other_cannot)
+    assert not verdict.packed
+    assert asked == [(False,)], "this one could"
+    assert head.inner.config._attn_implementation == head.own_attention
+
+
 def test_examples_beyond_a_sliding_window_are_not_packed_on_a_cpu(tmp_path: Path) -> None:
     from transformers import MistralConfig, MistralForCausalLM
 

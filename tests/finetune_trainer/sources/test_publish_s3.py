@@ -234,3 +234,15 @@ def test_an_adapter_in_the_place_of_a_whole_model_takes_its_entry_away_first(
         "DELETE a-weights.safetensors",
         "DELETE .publishing",
     ]
+
+
+def test_in_a_bucket_without_a_path_uploads_of_others_go_on(hands: Hands, store: S3Server, tmp_path: Path) -> None:
+    client = store.client()
+    client.create_bucket(Bucket="models")
+    client.create_multipart_upload(Bucket="models", Key="adapter_model.safetensors")
+    client.create_multipart_upload(Bucket="models", Key="backup/of-somebody.tar")
+
+    hands.publish(write(tmp_path / "v1", an_adapter("v1")), "s3://models")
+
+    (left,) = client.list_multipart_uploads(Bucket="models")["Uploads"]
+    assert left["Key"] == "backup/of-somebody.tar"

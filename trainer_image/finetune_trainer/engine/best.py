@@ -7,6 +7,7 @@ gone or damaged is no reason to lose the run: the last step is then kept, and sa
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import torch
 
@@ -14,6 +15,7 @@ from finetune_trainer.engine.checkpoint import Beat, Checkpoints, Found
 from finetune_trainer.engine.distributed import Ranks
 from finetune_trainer.engine.progress import Progress
 from finetune_trainer.engine.states import EngineStates
+from finetune_trainer.model.export import collect
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +40,22 @@ def best_checkpoint(checkpoints: Checkpoints, progress: Progress, ranks: Ranks, 
     return None, Progress(progress.step)
 
 
-def last_weights(states: EngineStates, ranks: Ranks, *, beat: Beat) -> dict[str, torch.Tensor]:
-    """What the engine holds, gathered: per trained parameter its whole fp32 weight on the CPU. Collective.
+def last_weights(states: EngineStates, ranks: Ranks, *, dtype: torch.dtype, beat: Beat) -> dict[str, torch.Tensor]:
+    """What the engine holds, gathered: per trained parameter its whole weight on the CPU, one after another. Collective.
 
+    Args:
+        dtype: of the result. Only one parameter at a time is held in fp32.
     Returns: all of them on the first rank, for one copy is enough for a machine; none on the others.
+    Raises: UserError on the first rank if training has ruined the weights.
     """
-    weights: dict[str, torch.Tensor] = {}
-    for name in states.names():
-        weight = states.weight(name)
-        if ranks.rank == 0:
-            weights[name] = weight
-        beat()
-    return weights
+
+    def gathered() -> Iterator[tuple[str, torch.Tensor]]:
+        for name in states.names():
+            yield name, states.weight(name)
+            beat()
+
+    if ranks.rank == 0:
+        return collect(gathered(), dtype)
+    for _ in gathered():
+        pass
+    return {}

@@ -16,7 +16,7 @@ from finetune_trainer.model import attention
 from finetune_trainer.model.adapters import attach
 from finetune_trainer.model.fused_lora import fuse_adapters
 from finetune_trainer.model.heads import CausalHead, ClassifierHead, Head
-from finetune_trainer.model.load import DTYPES, load_causal_lm, load_classifier
+from finetune_trainer.model.load import DTYPES, load_causal_lm, load_new_classifier
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,9 @@ def build_engine(config: TrainerConfig, workspace: Workspace, ranks: Ranks, *, l
 def _load(config: TrainerConfig, orders: TrainConfig, workspace: Workspace, ranks: Ranks, labels: list[str]) -> Head:
     trusted, classification = config.model.trust_remote_code, config.task == "classification"
     # Loaded with transformers' own attention; check_packing switches to ours once it has compared the two.
+    new_modules: list[str] = []
     if classification:
-        model = load_classifier(
+        model, new_modules = load_new_classifier(
             workspace.model, labels=labels, precision=orders.precision, seed=orders.seed, trust_remote_code=trusted
         )
     else:
@@ -80,7 +81,14 @@ def _load(config: TrainerConfig, orders: TrainConfig, workspace: Workspace, rank
     if orders.lora is None:
         wrapped: Any = model
     else:
-        wrapped = attach(model, orders.lora, classification=classification, dtype=DTYPES[orders.precision], seed=orders.seed)
+        wrapped = attach(
+            model,
+            orders.lora,
+            classification=classification,
+            dtype=DTYPES[orders.precision],
+            seed=orders.seed,
+            new_modules=new_modules,
+        )
     if orders.gradient_checkpointing and orders.lora is not None:
         wrapped.enable_input_require_grads()
     if orders.lora is not None and orders.zero_stage < 3:

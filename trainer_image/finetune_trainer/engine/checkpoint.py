@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from finetune_api.contract.workspace import Workspace
@@ -64,6 +64,7 @@ class Checkpoints:
 
     def __init__(self, workspace: Workspace, *, attempt: int, identity: str, is_writer: bool) -> None:
         self._root = workspace.checkpoints
+        self._attempt = attempt
         self._own = workspace.attempt_checkpoints(attempt)
         self._identity = identity
         self._is_writer = is_writer
@@ -142,13 +143,13 @@ class Checkpoints:
             raise ValueError(f"{found.folder} lacks {len(missing)} parameters, such as {sorted(missing)[0]}")
 
     def weights(self, found: Found, *, beat: Beat = _silent) -> Iterator[tuple[str, torch.Tensor]]:
-        """The fp32 weights of a checkpoint, one after another: name and whole tensor, on the CPU. A file is read at a time."""
+        """The fp32 weights of a checkpoint, one after another: name and whole tensor, on the CPU. Moments stay on the disk."""
         for path in sorted(found.folder.glob("states-*.safetensors")):
-            tensors = load_file(path)
-            for key in sorted(tensors):
-                name, _, part = key.rpartition("|")
-                if part == "weight":
-                    yield name, tensors[key]
+            with safe_open(path, framework="pt") as file:
+                for key in sorted(file.keys()):
+                    name, _, part = key.rpartition("|")
+                    if part == "weight":
+                        yield name, file.get_tensor(key)
             beat()
 
     def _complete(self) -> list[Found]:
@@ -165,15 +166,17 @@ class Checkpoints:
         return sorted(found, key=lambda f: (f.progress.step, _attempt_number(f.folder)), reverse=True)
 
     def _forget(self, *, keep_best: int) -> None:
-        """Delete this run's checkpoints but the newest two and the best, of whichever attempt.
+        """Delete checkpoints of this run, but the newest two and the best, in this attempt and older ones.
 
-        Those of another run, with more steps perhaps, must neither push ours out nor be lost.
+        Those of another run, with more steps perhaps, must neither push ours out nor be lost. And whoever was given up and
+        lives on knows nothing of a newer attempt's best: it leaves alone what lies there, and what that one calls its best.
         """
         complete = [found for found in self._complete() if found.identity == self._identity]
-        kept = {f.folder for f in complete[:_KEPT]}
-        kept |= {f.folder for f in complete if f.progress.step == keep_best}
+        newer = [f for f in complete if _attempt_number(f.folder) > self._attempt]
+        kept = {f.folder for f in (*complete[:_KEPT], *newer)}
+        best = {keep_best} | {f.progress.best_step for f in (*complete[:_KEPT], *newer)}
         for found in complete:
-            if found.folder not in kept:
+            if found.folder not in kept and found.progress.step not in best:
                 (found.folder / MARKER).unlink(missing_ok=True)  # first: a half-deleted checkpoint must not look whole
                 shutil.rmtree(found.folder, ignore_errors=True)
 

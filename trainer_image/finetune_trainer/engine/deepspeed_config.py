@@ -21,6 +21,7 @@ _OURS = {
     "scheduler",
     "fp16",
     "amp",
+    "data_types",
 }
 """Keys that would change what a step means, or what the checkpoint holds."""
 

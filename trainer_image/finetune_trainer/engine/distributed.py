@@ -25,22 +25,6 @@ from finetune_api.errors import Transient
 from finetune_trainer.environment import out_of_memory, sees_gpu
 
 _RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
-_LOST_PEER = (
-    "connection closed by peer",
-    "connection reset by peer",
-    "broken pipe",
-    "socket closed",
-    "connection refused",
-    "closed by remote peer",
-    "remote process exited",
-    "ncclremoteerror",
-    "communicator was aborted",
-    "collective operation timeout",
-    "gloo",
-    "timed out waiting",
-    "application timeout",
-)
-"""What backends say of a peer that is gone. NCCL also reports what is wrong on this machine, which is no peer's fault."""
 _CONTROL_TIMEOUT = timedelta(days=7)
 """Longer than any watchdog's limit: how long a rank may wait for the others is what the watchdog is told."""
 
@@ -135,14 +119,6 @@ def _resolve(host: str) -> None:
             time.sleep(1.0)
         else:
             return
-
-
-def lost_peer(error: BaseException) -> bool:
-    """Whether an error says that another rank went away, and not that something is wrong here."""
-    if not isinstance(error, RuntimeError) or out_of_memory(error):
-        return False
-    text = str(error).lower()
-    return any(sign in text for sign in _LOST_PEER)
 
 
 class StopRequest:

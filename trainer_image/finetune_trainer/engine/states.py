@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+import torch.distributed as dist
 
 MOMENTS: tuple[Literal["exp_avg", "exp_avg_sq"], ...] = ("exp_avg", "exp_avg_sq")
 
@@ -95,6 +96,10 @@ class EngineStates:
             for key in MOMENTS:
                 inner.state[master][key].copy_(getattr(state, key))
             return
+        if self._stage == 3:
+            self._write_partition(parameter, state)
+            self.write_low_precision(name, state.weight)
+            return
         from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
 
         device = parameter.device
@@ -113,6 +118,25 @@ class EngineStates:
                 parameter.data.copy_(weight)
         else:
             parameter.data.copy_(weight)
+
+    def _write_partition(self, parameter: Any, state: State) -> None:
+        """Put this rank's part of a parameter into ZeRO-3's own tensors.
+
+        DeepSpeed 0.19.8 cuts every parameter into equal parts, the last one filled up, and its `safe_set_full_*` then narrows
+        the value, which is not filled up, beyond its end: a bias of 3 could not be put back on 2 ranks.
+        """
+        from deepspeed.utils import safe_set_local_fp32_param, safe_set_local_optimizer_state
+
+        part = parameter.partition_numel()
+        begin = part * dist.get_rank(group=parameter.ds_process_group)
+
+        def mine(whole: torch.Tensor) -> torch.Tensor:
+            found = whole.flatten()[begin : begin + part]
+            return torch.nn.functional.pad(found, (0, part - len(found))).to(parameter.device)
+
+        safe_set_local_fp32_param(parameter, mine(state.weight))
+        for key in MOMENTS:
+            safe_set_local_optimizer_state(parameter, mine(getattr(state, key)), key)
 
     def _flat_partitions(self) -> Iterator[torch.Tensor]:
         optimizer = self._engine.optimizer

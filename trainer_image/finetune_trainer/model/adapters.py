@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,15 @@ log = logging.getLogger(__name__)
 ALL_LINEAR = "all-linear"
 
 
-def attach(model: PreTrainedModel, orders: LoraConfig, *, classification: bool, dtype: torch.dtype, seed: int) -> Any:
+def attach(
+    model: PreTrainedModel,
+    orders: LoraConfig,
+    *,
+    classification: bool,
+    dtype: torch.dtype,
+    seed: int,
+    new_modules: Sequence[str] = (),
+) -> Any:
     """Freeze the model and put adapters beside its linear layers.
 
     Args:
@@ -34,6 +43,7 @@ def attach(model: PreTrainedModel, orders: LoraConfig, *, classification: bool, 
         dtype: of the adapters; that of the model saves a third of the activations against PEFT's fp32, and DeepSpeed keeps
             fp32 master weights anyway.
         seed: of the new weights.
+        new_modules: modules that no checkpoint has, such as a pooler: trained and saved whole, for nobody else could make them.
     Raises: UserError if a name matches no module.
     """
     from peft import LoraConfig as PeftConfig
@@ -43,11 +53,16 @@ def attach(model: PreTrainedModel, orders: LoraConfig, *, classification: bool, 
     names: str | list[str] = ALL_LINEAR if orders.target_modules == (ALL_LINEAR,) else list(orders.target_modules)
     if isinstance(names, list):
         _check_names(model, names)
+    whole = set(new_modules)
+    if classification:
+        # PEFT saves whole what ends like its names of heads (pre_classifier), and fails where it has put an adapter before.
+        whole |= {name for name, _ in model.named_children() if name.endswith(("classifier", "score"))}
     config = PeftConfig(
         r=orders.rank,
         lora_alpha=orders.alpha,
         lora_dropout=orders.dropout,
         target_modules=names,
+        modules_to_save=sorted(whole) or None,
         task_type="SEQ_CLS" if classification else "CAUSAL_LM",
     )
     wrapped = get_peft_model(model, config, autocast_adapter_dtype=False)

@@ -2,7 +2,8 @@
 
 A mask over the whole row costs the square of its length and reads most of it for nothing. Here the kernel is told where
 documents begin and end: one variable-length call on a GPU, one call per document on a CPU. What the adapter does not
-implement (soft caps, attention sinks, windows on a CPU) it refuses; swallowing it would train another model without a word.
+implement (soft caps, attention sinks, values of another size, windows on a CPU) it refuses; swallowing it would train another
+model without a word.
 """
 
 from __future__ import annotations
@@ -72,6 +73,11 @@ def packed_attention(
     Returns: the attended values, shape (1, tokens, heads, size), and None in place of the weights.
     Raises: UnsupportedAttention.
     """
+    if query.shape[-1] != value.shape[-1]:
+        # Latent attention (DeepSeek V2, V3): no kernel here takes values of another size.
+        raise UnsupportedAttention(
+            f"heads of {query.shape[-1]} have values of {value.shape[-1]}, which packed attention cannot"
+        )
     unknown = [name for name in ("softcap", "s_aux") if other.get(name) is not None]
     if unknown or attention_mask is not None or cu_seq_lens_q is None or max_length_q is None:
         raise UnsupportedAttention(f"packed attention does not implement {', '.join(unknown) or 'masks'}")

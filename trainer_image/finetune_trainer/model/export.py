@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
 
-from finetune_api.contract.trainer_config import TrainerConfig
+from finetune_api.contract.trainer_config import TrainConfig, TrainerConfig
 from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import UserError
 from finetune_trainer.environment import hearing_of_each_step
@@ -36,13 +36,11 @@ def export(
         config: orders of train.
         workspace: where it goes.
         head: the model with its loss.
-        weights: of every trained parameter by its name in `head`, whole, fp32, on the CPU.
+        weights: of every trained parameter by its name in `head`, as `collect` gives them.
         beat: called after each file.
-    Raises: UserError if training has ruined the weights.
     """
     assert config.train is not None
     orders = config.train
-    check_finite(weights)
     # Names begin with the attribute that holds the model inside the head.
     state = {name.removeprefix("model."): weight for name, weight in weights.items()}
     target = workspace.adapter if orders.lora else workspace.merged
@@ -52,28 +50,44 @@ def export(
     if orders.lora:
         save_adapter(head.model, state, aside, base=config.model.uri, revision=_commit_of(workspace.model))
     else:
-        dtype = DTYPES[orders.precision]
-        tuned = {name: weight.to(dtype) for name, weight in state.items()}
         with hearing_of_each_step(beat):
-            head.inner.save_pretrained(aside, state_dict=tuned, max_shard_size=_FILE_SIZE)
+            head.inner.save_pretrained(aside, state_dict=state, max_shard_size=_FILE_SIZE)
     tokenizer.save_pretrained(aside)
     shutil.rmtree(target, ignore_errors=True)
     aside.rename(target)
 
 
-def check_finite(weights: Mapping[str, torch.Tensor]) -> None:
-    """Refuse weights that are no numbers: what the last step did to them no loss has shown yet.
+def dtype_of_weights(orders: TrainConfig) -> torch.dtype:
+    """In which precision the tuned weights are kept: adapters as the optimizer has them, a whole model as it was trained."""
+    return torch.float32 if orders.lora else DTYPES[orders.precision]
 
-    Raises: UserError that names one of them.
+
+def collect(weights: Iterable[tuple[str, torch.Tensor]], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Weights as they are written, cast while they come: all of them in fp32 are twice what a pod has room for beside them.
+
+    What the last step did to them no loss has shown yet, so weights that are no numbers are refused here.
+
+    Args:
+        weights: names and whole fp32 tensors on the CPU, none of which is held when the next one comes.
+        dtype: of the result.
+    Raises: UserError that names one that is broken.
     """
-    broken = [name for name, weight in weights.items() if not torch.isfinite(weight).all()]
+    result: dict[str, torch.Tensor] = {}
+    broken: list[str] = []
+    for name, weight in weights:
+        lowest, highest = weight.aminmax()  # both are no number where one value is none; isfinite() would take copies
+        if not (lowest.isfinite() and highest.isfinite()):
+            broken.append(name)
+        result[name] = weight.to(dtype)
+        del weight  # else it lives on until the next one is here
     if broken:
         raise UserError(
-            f"after the last step {len(broken)} of {len(weights)} trained tensors hold values that are no finite numbers,"
+            f"after the last step {len(broken)} of {len(result)} trained tensors hold values that are no finite numbers,"
             f" such as {broken[0]}",
             field="spec.training.learningRate",
             hint="Lower the learning rate.",
         )
+    return result
 
 
 def _commit_of(model: Path) -> str | None:

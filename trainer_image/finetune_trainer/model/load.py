@@ -27,7 +27,7 @@ def load_causal_lm(folder: Path, *, precision: Precision, trust_remote_code: boo
         folder: model directory.
     Raises: UserError if the checkpoint lacks weights.
     """
-    return _load(AutoModelForCausalLM, folder, precision, trust_remote_code, new_head=False)
+    return _load(AutoModelForCausalLM, folder, precision, trust_remote_code, new_head=False)[0]
 
 
 def load_classifier(
@@ -44,13 +44,27 @@ def load_classifier(
         labels: names of the classes in the order of their numbers; they go into the model's configuration.
     Raises: UserError if the checkpoint lacks weights outside the head.
     """
+    return load_new_classifier(folder, labels=labels, precision=precision, seed=seed, trust_remote_code=trust_remote_code)[0]
+
+
+def load_new_classifier(
+    folder: Path,
+    *,
+    labels: list[str],
+    precision: Precision,
+    seed: int,
+    trust_remote_code: bool = False,
+) -> tuple[PreTrainedModel, list[str]]:
+    """The same, and which of its modules are new: their weights are in no file, so whoever tunes the model has to save them."""
     torch.manual_seed(seed)
     names = {"id2label": dict(enumerate(labels)), "label2id": {label: number for number, label in enumerate(labels)}}
     more = {"num_labels": len(labels), "ignore_mismatched_sizes": True, **names}
     return _load(AutoModelForSequenceClassification, folder, precision, trust_remote_code, new_head=True, **more)
 
 
-def _load(kind: Any, folder: Path, precision: Precision, trusted: bool, *, new_head: bool, **more: Any) -> PreTrainedModel:
+def _load(
+    kind: Any, folder: Path, precision: Precision, trusted: bool, *, new_head: bool, **more: Any
+) -> tuple[PreTrainedModel, list[str]]:
     try:
         model, info = kind.from_pretrained(
             folder,
@@ -62,16 +76,21 @@ def _load(kind: Any, folder: Path, precision: Precision, trusted: bool, *, new_h
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise unusable(error, trusted, "its weights cannot be used") from None
     inside = {name.split(".")[0] for name, _ in model.base_model.named_parameters()}
-    missing = [
-        name for name in sorted(info["missing_keys"]) if not (new_head and _is_head(name, model.base_model_prefix, inside))
-    ]
-    if missing:
+    random = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
+    head = {name for name in random if new_head and _is_head(name, model.base_model_prefix, inside)}
+    if missing := sorted(random - head):
         raise UserError(
             f"the model directory lacks {len(missing)} weights, such as {missing[0]}; they would be random numbers",
             field=MODEL_FIELD,
             hint="Is it complete, and of the architecture that its config.json names?",
         )
-    return model
+    return model, sorted({_module_of(name, model.base_model_prefix) for name in head})
+
+
+def _module_of(name: str, prefix: str) -> str:
+    """The part of a head to which a weight belongs: classifier.bias -> classifier, bert.pooler.dense.bias -> bert.pooler."""
+    parts = name.split(".")
+    return ".".join(parts[:2]) if parts[0] == prefix else parts[0]
 
 
 def _is_head(name: str, prefix: str, inside: set[str]) -> bool:

@@ -8,12 +8,14 @@ one, by the model's own forward pass, and the outputs are compared.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 
 from finetune_api.errors import UserError
+from finetune_trainer.environment import lost_peer, out_of_memory
 from finetune_trainer.model.attention import UnsupportedAttention
 from finetune_trainer.model.batch import MicroBatch
 from finetune_trainer.model.heads import CausalHead, Head
@@ -33,8 +35,19 @@ class Verdict:
     reason: str
 
 
+def _alone(*values: int) -> tuple[int, ...]:
+    """What the only rank agrees on with itself."""
+    return values
+
+
 def check_packing(
-    head: Head, *, asked: Literal["auto", "always", "never"], packed_attention: str, longest: int, on_gpu: bool
+    head: Head,
+    *,
+    asked: Literal["auto", "always", "never"],
+    packed_attention: str,
+    longest: int,
+    on_gpu: bool,
+    agree: Callable[..., tuple[int, ...]] = _alone,
 ) -> Verdict:
     """Decide whether documents share rows. Leaves the model set to the attention that goes with the answer.
 
@@ -44,13 +57,17 @@ def check_packing(
         packed_attention: name of our attention in transformers' registry.
         longest: tokens of the longest document.
         on_gpu: whether kernels with windows exist.
+        agree: gives the largest of each value over all ranks: what one of them cannot pack, none does, since their rows and
+            collectives must match.
     Raises: UserError if packing was demanded and the model cannot.
     """
     reason = "the manifest says never" if asked == "never" else _difference(head, packed_attention, longest, on_gpu)
+    if agree(reason is not None)[0] and reason is None:
+        reason = "another rank cannot"
     if reason is None:
         head.inner.set_attn_implementation(packed_attention)
         if isinstance(head, CausalHead):
-            head.in_pieces = _pieces_agree(head)
+            head.in_pieces = not agree(not _pieces_agree(head))[0]
         return Verdict(True, "packed and unpacked outputs agree")
     if asked == "always":
         raise UserError(
@@ -76,7 +93,9 @@ def _difference(head: Head, packed_attention: str, longest: int, on_gpu: bool) -
             head.inner.set_attn_implementation(packed_attention)
             # Said to be as long as the data are, so that a window is tried where they need it.
             together = head.logits(replace(_probe(head, _LENGTHS), longest=max(longest, *_LENGTHS)))
-    except (UnsupportedAttention, NotImplementedError, TypeError, ValueError, KeyError, AttributeError) as error:
+    except (UnsupportedAttention, RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
+        if out_of_memory(error) or lost_peer(error):
+            raise  # neither says anything of the model
         return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
     finally:
         head.train(training)

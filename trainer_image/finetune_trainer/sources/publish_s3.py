@@ -46,7 +46,7 @@ def publish_s3(what: Publication, store: S3Store, location: Location, beat: Call
     if found:
         check_replaceable(found, what, location, marker=MARKER)
     target.write(MARKER, _MARK)
-    target.abort_uploads()
+    target.abort_uploads(what)
     # Where readers begin goes first, also where the old publication was of another kind than the new one.
     entries = dict.fromkeys((*reversed(what.last), *_ENTRIES))
     target.delete(name for name in entries if name in found)
@@ -119,12 +119,17 @@ class _Target:
         for name in names:
             asking(self.location, partial(self.client.delete_object, Bucket=self.bucket, Key=self.key(name)), what=name)
 
-    def abort_uploads(self) -> None:
-        """Take back the parts of a publish that was killed: nobody sees them, and they are paid for."""
+    def abort_uploads(self, what: Publication) -> None:
+        """Take back the parts of a publish that was killed: nobody sees them, and they are paid for.
+
+        Below a prefix all are ours. In a bucket without one others may be uploading, so there it is those of our names alone.
+        """
         try:
             answer = asking(self.location, lambda: self.client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.key("")))
         except UserError:
             return  # may write, may not list uploads: then they stay
         for upload in answer.get("Uploads", ()):
+            if not self.key("") and upload["Key"] not in what.names:
+                continue
             which = {"Bucket": self.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
             asking(self.location, partial(self.client.abort_multipart_upload, **which))

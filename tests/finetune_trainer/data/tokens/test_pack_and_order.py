@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -22,6 +23,30 @@ def test_every_document_is_in_one_row_and_no_row_is_over_budget(lengths: list[in
     assert sorted(index for row in rows for index in row) == list(range(len(lengths)))
     assert len(rows) % world_size == 0, "ranks must run the same number of rows"
     assert all(sum(lengths[i] for i in row) <= max(budget, max(lengths)) for row in rows)
+
+
+@given(lengths=LENGTHS, world_size=st.integers(1, 8), budget=st.integers(1, 500))
+def test_a_step_has_the_fewest_rows_that_keep_the_budget(lengths: list[int], world_size: int, budget: int) -> None:
+    """Tried one number of rows after another from the first on, which is what a step is defined by."""
+    ceiling = max(budget, *lengths)
+    for per_rank in itertools.count(1):
+        wanted: list[list[int]] = [[] for _ in range(per_rank * world_size)]
+        for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+            min(wanted, key=lambda row: sum(lengths[i] for i in row)).append(index)
+        if max(sum(lengths[i] for i in row) for row in wanted) <= ceiling:
+            break
+    assert rows_for_step(lengths, world_size=world_size, budget_tokens=budget) == wanted
+
+
+@pytest.mark.parametrize(("shortest", "longest"), [(1, 4096), (1000, 1800), (2049, 4096)])
+def test_a_whole_split_is_packed_as_well_as_it_can_be_without_trying_every_number_of_rows(shortest: int, longest: int) -> None:
+    # Tried one by one, documents of more than half a row took an hour and the others minutes.
+    lengths = np.random.default_rng(0).integers(shortest, longest + 1, 10_000)
+    rows = rows_for_step(lengths, world_size=8, budget_tokens=4096)
+    assert sorted(index for row in rows for index in row) == list(range(10_000))
+    assert max(int(lengths[row].sum()) for row in rows) <= 4096
+    least = max(int(lengths.sum()) / 4096, int((lengths > 2048).sum()))
+    assert len(rows) <= 4 / 3 * least + 8, "Graham's bound for longest first"
 
 
 def test_documents_are_spread_evenly_over_ranks() -> None:
