@@ -21,6 +21,7 @@ from finetune_api.v1alpha1.status import FineTuneJobStatus
 from finetune_operator.brain.decide import AttemptName, Decision, decide, delete, refuse
 from finetune_operator.brain.observation import AttemptSeen, Observation
 from finetune_operator.brain.plan import Plan, plan
+from finetune_operator.brain.retries import smaller_plans
 from finetune_operator.brain.stages import Stage
 from finetune_operator.brain.transitions import Transition, transitions
 from finetune_operator.doubts import has_ended, in_doubt
@@ -199,7 +200,7 @@ class Reconciler:
             return None, refuse(job, problems, seen, now)
         try:
             check(job)
-            smaller = job.status.restarts.out_of_memory
+            smaller = smaller_plans(job.status, Stage.TRAIN)
             planned = plan(job.spec, job.status.facts, self.settings.machine, smaller=smaller)
         except InvalidSpec as error:
             return None, refuse(job, error, seen, now)
