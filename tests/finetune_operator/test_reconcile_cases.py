@@ -107,6 +107,17 @@ def test_the_namespace_of_pods_that_run_is_kept_ready_for_them() -> None:
     assert len(life.made_ready) == before, "and whoever has ended needs nothing"
 
 
+def test_an_evaluation_out_of_memory_changes_nothing_of_the_plan_that_was_trained() -> None:
+    life = Life()
+    life.cluster.submit()
+    life.go_on()
+    life.go_on()
+    trained = life.status.plan
+    life.go_on(71)
+    assert "support-evaluate-2" in life.children()
+    assert (life.status.plan, life.status.restarts.out_of_memory) == (trained, 1)
+
+
 @pytest.mark.parametrize(
     ("resources", "told"),
     [
