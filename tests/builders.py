@@ -28,6 +28,7 @@ from finetune_operator.brain.decide import Decision, decide
 from finetune_operator.brain.machine import Machine
 from finetune_operator.brain.observation import AttemptSeen, AttemptState, Exit, ExitReason, Observation
 from finetune_operator.brain.plan import Plan, plan
+from finetune_operator.brain.retries import smaller_plans
 from finetune_operator.brain.stages import STAGES, Stage
 from known_models import DIGEST, llama_8b
 
@@ -318,7 +319,9 @@ def a_workstation(**more: Any) -> Machine:
 
 def a_plan(job: FineTuneJob, facts: Facts | None = None, machine: Machine | None = None, *, smaller: int = 0) -> Plan:
     """The plan of a job from what its status holds, or from these facts, on a node with H100s."""
-    return plan(job.spec, facts or job.status.facts, machine or a_node(), smaller=smaller or job.status.restarts.out_of_memory)
+    return plan(
+        job.spec, facts or job.status.facts, machine or a_node(), smaller=smaller or smaller_plans(job.status, Stage.TRAIN)
+    )
 
 
 def is_true(status: FineTuneJobStatus, kind: str) -> bool:

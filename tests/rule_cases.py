@@ -96,6 +96,16 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         spec(task="classification", evaluation={"metrics": ["accuracy", "chrf"]}),
         "spec.evaluation.metrics: a metric does not exist for this task",
     ),
+    "metrics of answers that are written": (
+        spec(evaluation={"metrics": ["loss"], "generation": {"examples": 0}}),
+        spec(evaluation={"metrics": ["loss", "chrf"], "generation": {"examples": 0}}),
+        "spec.evaluation.metrics: exact_match, chrf, ends_by_itself are measured on written answers",
+    ),
+    "gates on answers that are written": (
+        spec(evaluation={"gates": [LOSS], "generation": {"examples": 0}}),
+        spec(evaluation={"gates": [LOSS, LOSS | {"metric": "exact_match"}], "generation": {"examples": 0}}),
+        "spec.evaluation.gates: a gate on exact_match, chrf, ends_by_itself needs written answers",
+    ),
     "gates on metrics of the task": (
         spec(evaluation={"gates": [LOSS]}),
         spec(evaluation={"gates": [LOSS, LOSS | {"metric": "macro_f1"}]}),
@@ -284,7 +294,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "quantities that are not negative": (
         spec(resources={"cpu": 4, "memory": "1.5Gi"}),
         spec(resources={"cpu": -4}),
-        "spec.resources.cpu: must be a quantity such as 4, 500m or 16Gi",
+        "spec.resources.cpu: must be a number of cores such as 4, 1.5 or 500m",
     ),
 }
 

@@ -228,9 +228,15 @@ SecretName = ObjectName
 
 @dataclass(frozen=True, slots=True)
 class QuantityMarker:
-    """A Kubernetes quantity: a whole number, or a string such as 500m, 16Gi or 1.5."""
+    """A Kubernetes quantity: a whole number, or a string that matches an RE2 pattern.
 
-    pattern: ClassVar[str] = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+    Args:
+        pattern: of the strings.
+        says: what it means, for the message.
+    """
+
+    pattern: str
+    says: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         written = as_server(self.pattern)
@@ -239,7 +245,7 @@ class QuantityMarker:
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
             if whole or (isinstance(value, str) and written.search(value)):
                 return value if isinstance(value, str) else int(value)
-            raise PydanticCustomError("not_quantity", "must be a quantity such as 4, 500m or 16Gi")
+            raise PydanticCustomError("not_quantity", "must be {says}", {"says": self.says})
 
         return core_schema.no_info_plain_validator_function(check)
 
@@ -247,13 +253,19 @@ class QuantityMarker:
         return {
             "x-kubernetes-int-or-string": True,
             "pattern": self.pattern,  # speaks of texts alone
-            "x-kubernetes-validations": [
-                {"rule": "type(self) == int ? self >= 0 : true", "message": "must be a quantity such as 4, 500m or 16Gi"}
-            ],
+            "x-kubernetes-validations": [{"rule": "type(self) == int ? self >= 0 : true", "message": f"must be {self.says}"}],
         }
 
 
-Quantity = Annotated[int | str, QuantityMarker()]
+Quantity = Annotated[
+    int | str,
+    QuantityMarker(
+        r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$",
+        "a quantity such as 4, 500m or 16Gi",
+    ),
+]
+CpuQuantity = Annotated[int | str, QuantityMarker(r"^[0-9]+(\.[0-9]+)?m?$", "a number of cores such as 4, 1.5 or 500m")]
+"""Cores have no suffix but m: 16Gi of them is a slip of the line that says `memory`."""
 
 
 def uri(*schemes: str) -> Matching:

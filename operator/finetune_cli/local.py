@@ -32,6 +32,7 @@ from finetune_operator.brain.kept_plan import kept_plan
 from finetune_operator.brain.machine import Machine
 from finetune_operator.brain.observation import AttemptSeen, AttemptState, Exit, ExitReason, Observation
 from finetune_operator.brain.plan import Plan, plan
+from finetune_operator.brain.retries import smaller_plans
 from finetune_operator.brain.stages import Stage
 from finetune_operator.brain.status import is_done
 from finetune_operator.brain.transitions import Transition, transitions
@@ -124,7 +125,7 @@ class LocalRun:
                 self.job.spec,
                 self.job.status.facts,
                 self.machine,
-                smaller=self.job.status.restarts.out_of_memory,
+                smaller=smaller_plans(self.job.status, Stage.TRAIN),
             )
         except InvalidSpec as error:
             self.plan, problem = kept_plan(self.job, self.machine), error

@@ -16,9 +16,11 @@ from typing import Any
 
 from finetune_api.errors import UserError
 from finetune_api.v1alpha1.job import FineTuneJob
-from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus, Phase
+from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus, Phase, Restarts
 from finetune_operator.brain.failures import FailureClass
-from finetune_operator.brain.status import COMPLETED
+from finetune_operator.brain.retries import smaller_plans
+from finetune_operator.brain.stages import Stage
+from finetune_operator.brain.status import COMPLETED, is_done
 
 
 class Workspace:
@@ -111,7 +113,10 @@ def take_up(job: FineTuneJob, workspace: Workspace) -> FineTuneJob:
     status = old.status
     if status.phase is Phase.FAILED:
         done = tuple(c for c in status.conditions if c.status == "True" and c.reason == COMPLETED)
+        # What was trained stays as it was planned; what was not is planned anew.
+        smaller = smaller_plans(status, Stage.TRAIN) if is_done(status, Stage.TRAIN) else 0
         status = FineTuneJobStatus(
+            restarts=Restarts(out_of_memory=smaller),
             facts=status.facts,
             data=status.data,
             evaluation=status.evaluation,

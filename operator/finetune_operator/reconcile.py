@@ -22,6 +22,7 @@ from finetune_operator.brain.decide import AttemptName, Decision, decide, delete
 from finetune_operator.brain.kept_plan import kept_plan
 from finetune_operator.brain.observation import AttemptSeen, Observation
 from finetune_operator.brain.plan import Plan, plan
+from finetune_operator.brain.retries import smaller_plans
 from finetune_operator.brain.stages import Stage
 from finetune_operator.brain.transitions import Transition, transitions
 from finetune_operator.doubts import has_ended, in_doubt
@@ -208,7 +209,7 @@ class Reconciler:
             check(job)
         except InvalidSpec as error:
             return None, error
-        machine, smaller = self.settings.machine, job.status.restarts.out_of_memory
+        machine, smaller = self.settings.machine, smaller_plans(job.status, Stage.TRAIN)
         try:
             return plan(job.spec, job.status.facts, machine, smaller=smaller), None
         except InvalidSpec as error:

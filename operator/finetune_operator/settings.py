@@ -73,7 +73,7 @@ class Settings(BaseModel):
     """Whether its GPUs multiply bf16 natively."""
     cpu_bf16: bool = False
     """Whether its CPUs do."""
-    light_cpu: str = "1"
+    light_cpu: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?m?$")] = "1"
     """CPU of the pods that prepare and publish."""
     light_memory: str = "4Gi"
     """Memory of these pods."""

@@ -103,6 +103,10 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
         "spec.preparation.anonymize.patterns[0].pattern: must be made of letters, digits, \\d, \\w, [A-Z], {n}, {n,m} and ?",
     ),
     ({"resources": {"nodes": "2"}}, 'spec.resources.nodes: must be a whole number, not "2"; remove the quotes'),
+    (
+        {"resources": {"cpu": "16Gi"}},
+        'spec.resources.cpu: must be a number of cores such as 4, 1.5 or 500m, not "16Gi"',
+    ),
     ({"resources": {"memory": "lots"}}, 'spec.resources.memory: must be a quantity such as 4, 500m or 16Gi, not "lots"'),
     ({"runPolicy": {"suspend": "yes"}}, 'spec.runPolicy.suspend: must be true or false, not "yes"; remove the quotes'),
     ({"runPolicy": {"suspend": 1}}, "spec.runPolicy.suspend: must be true or false, not 1"),

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -133,6 +134,12 @@ def is_taken_here(spec: dict[str, Any]) -> bool:
 def test_the_full_spec_is_taken_by_both(server: ApiServer) -> None:
     assert is_taken_here(FULL)
     assert server.takes(a_manifest() | {"spec": FULL})
+
+
+@pytest.mark.parametrize(("cpu", "taken"), [("16", True), ("1.5", True), ("500m", True), ("16Gi", False), ("4k", False)])
+def test_both_take_cores_and_refuse_what_is_an_amount_of_memory(server: ApiServer, cpu: str, taken: bool) -> None:
+    spec = with_value(("resources", "cpu"), cpu)
+    assert (is_taken_here(spec), server.takes(a_manifest() | {"spec": spec})) == (taken, taken)
 
 
 @settings(max_examples=300, deadline=None)

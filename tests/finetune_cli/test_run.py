@@ -153,6 +153,24 @@ def test_memory_that_ran_out_gets_a_smaller_plan(desk: Desk) -> None:
     assert second["tokensPerMicroBatch"] < first["tokensPerMicroBatch"]
 
 
+def test_running_it_again_by_hand_keeps_the_plan_of_what_was_trained(desk: Desk) -> None:
+    full = {"exit": 71, "error": {"class": "OutOfMemory", "message": "memory ran out in step 1"}}
+    desk.tell(train_1=full, evaluate_1={"exit": 64})
+    assert desk.finetune("run", desk.manifest()).code == 1
+    assert desk.finetune("run", desk.manifest()).code == 0
+    tried, trained = (desk.orders(name)["train"]["tokensPerMicroBatch"] for name in ("train-1", "train-2"))
+    planned = {one["field"]: one["value"] for one in desk.orders("evaluate-2")["evaluate"]["plan"]}
+    assert planned["tokens per micro-batch"] == trained < tried
+
+
+def test_an_evaluation_out_of_memory_is_tried_with_less_at_a_time(desk: Desk) -> None:
+    desk.tell(evaluate_1={"exit": 71, "error": {"class": "OutOfMemory", "message": "memory ran out"}})
+    assert desk.finetune("run", desk.manifest()).code == 0
+    first, second = (desk.orders(name)["evaluate"] for name in ("evaluate-1", "evaluate-2"))
+    assert (second["tokensPerMicroBatch"], second["answersAtOnce"]) == (first["tokensPerMicroBatch"] // 4, 4)
+    assert second["plan"] == first["plan"]
+
+
 # ---------------------------------------------------------------- what a stage is told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -104,6 +105,34 @@ def test_the_namespace_of_pods_that_run_is_kept_ready_for_them() -> None:
     before = len(life.made_ready)
     life.walk()
     assert len(life.made_ready) == before, "and whoever has ended needs nothing"
+
+
+def test_an_evaluation_out_of_memory_changes_nothing_of_the_plan_that_was_trained() -> None:
+    life = Life()
+    life.cluster.submit()
+    life.go_on()
+    life.go_on()
+    trained = life.status.plan
+    life.go_on(71)
+    assert "support-evaluate-2" in life.children()
+    assert (life.status.plan, life.status.restarts.out_of_memory) == (trained, 1)
+
+
+@pytest.mark.parametrize(
+    ("resources", "told"),
+    [
+        ({"cpu": "16Gi"}, "spec.resources.cpu: must be a number of cores such as 4, 1.5 or 500m"),
+        ({"gpusPerNode": 16}, "spec.resources.gpusPerNode: 16 on one node, which has 8 by the operator's installation"),
+    ],
+)
+def test_what_can_never_run_is_told_and_nothing_of_it_is_made(resources: dict[str, Any], told: str) -> None:
+    """The first was let pass by a definition of before."""
+    life = Life()
+    life.cluster.submit(resources=resources)
+    life.walk()
+    assert life.status.phase is Phase.FAILED
+    assert (life.status.message or "").startswith(told)
+    assert life.children() == set()
 
 
 def test_what_the_server_calls_invalid_fails_at_once_in_its_words() -> None:

@@ -18,6 +18,7 @@ def test_every_wrong_setting_is_named_at_once() -> None:
         "FINETUNE_WROKERS": "4",
         "FINETUNE_OPERATOR_LABELS": "app=x",
         "FINETUNE_NAMESPACE": "",
+        "FINETUNE_LIGHT_CPU": "4Gi",
     }
     with pytest.raises(InvalidSpec) as caught:
         read_settings(wrong)
@@ -26,6 +27,7 @@ def test_every_wrong_setting_is_named_at_once() -> None:
         "FINETUNE_WROKERS",
         "FINETUNE_OPERATOR_LABELS",
         "FINETUNE_NAMESPACE",
+        "FINETUNE_LIGHT_CPU",
     }
 
 

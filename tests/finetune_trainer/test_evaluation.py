@@ -150,6 +150,18 @@ def test_another_model_than_was_measured_is_not_published(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_evaluation_without_answers_measures_what_needs_none(
+    chat_manifest: dict[str, Any], trained: Path, tmp_path: Path, changed: Any
+) -> None:
+    workspace = Path(shutil.copytree(trained, tmp_path / "workspace", symlinks=True))
+    raw = changed(chat_manifest, evaluation={"generation": {"examples": 0}})
+    end = stages.run_here(stages.orders(raw, Stage.EVALUATE, workspace), tmp_path / "evaluate")
+    assert end.code == 0, end.log
+    written = report(workspace)
+    assert set(written["summary"]["tuned"]) == {"loss", "perplexity", "token_accuracy"}
+    assert (written["summary"]["answered"], written["samples"]) == (0, [])
+
+
 def test_an_evaluation_without_baseline_gives_no_verdict(
     chat_manifest: dict[str, Any], trained: Path, tmp_path: Path, changed: Any
 ) -> None:

@@ -202,8 +202,15 @@ class _Evaluation:
             scores = score(head, one.data, packed=packing.packed, budget_tokens=budget, beat=beat)
             if one.asked:
                 with _own_attention(head, packing.packed):
-                    limit, stops = one.limit, self.stops
-                    answers = answer(head.model, self.tokenizer, one.asked, max_new_tokens=limit, stops=stops, beat=beat)
+                    answers = answer(
+                        head.model,
+                        self.tokenizer,
+                        one.asked,
+                        max_new_tokens=one.limit,
+                        at_once=self.orders.answers_at_once,
+                        stops=self.stops,
+                        beat=beat,
+                    )
                 add_answers(scores, one.asked, answers, one.references)
                 one.answers[who] = answers
             one.scores[who] = scores

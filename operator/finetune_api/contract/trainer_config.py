@@ -223,6 +223,8 @@ class EvaluateConfig(Model):
     """Answers shown side by side."""
     generated_examples: int
     """Examples answered per test set."""
+    answers_at_once: Annotated[int, Field(ge=1)] = 16
+    """Answers that are written side by side."""
     max_new_tokens: int | None = None
     """Longest answer; None: from the reference answers."""
     gates: tuple[Gate, ...]

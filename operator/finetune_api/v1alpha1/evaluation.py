@@ -105,9 +105,16 @@ class Generation(Model):
     """Answers that base and tuned model write for held-out examples, both greedily and with the same limits."""
 
     examples: Annotated[int, Field(ge=0, le=100_000)] = 100
-    """How many test examples (and examples of each suite) are answered; 0: none, and metrics of answers are left out."""
+    """How many test examples (and examples of each suite) are answered, at least as many as are shown as samples; 0: none, and
+    metrics and samples of answers are left out."""
     max_new_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Longest answer in tokens. Left out: the longest reference answer and a quarter more, at most 1,024."""
+
+
+_GENERATED = tuple(metric for metric, traits in METRIC_TRAITS.items() if traits.generated)
+_GENERATED_IN_CEL = "[" + ", ".join(f"'{metric}'" for metric in _GENERATED) + "]"
+_ANSWERS_IN_CEL = "!has(self.generation) || !has(self.generation.examples) || self.generation.examples > 0"
+"""Asked in full: the API server tries a rule on the default of `evaluation` before that of `generation` is filled in."""
 
 
 class Evaluation(Model):
@@ -118,7 +125,8 @@ class Evaluation(Model):
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1, max_length=16)] | None = None
     """What is measured. Left out: everything the task has."""
     samples: Annotated[int, Field(ge=0, le=1000)] = 20
-    """Answers of base and tuned model, side by side in the report, for experts to read."""
+    """Answers of base and tuned model, side by side in the report, for experts to read. For chat there are none where
+    generation.examples is 0."""
     generation: Generation = Generation()
     """Answers written for metrics and samples."""
     suites: Annotated[tuple[Suite, ...], Field(max_length=16)] = ()
@@ -145,5 +153,17 @@ class Evaluation(Model):
             holds=lambda e: len({s.name for s in e.suites}) == len(e.suites),
             message="two suites have the same name",
             field="suites",
+        ),
+        Rule(
+            cel=f"{_ANSWERS_IN_CEL} || !has(self.metrics) || !self.metrics.exists(m, m in {_GENERATED_IN_CEL})",
+            holds=lambda e: e.generation.examples > 0 or not any(metric in _GENERATED for metric in e.metrics or ()),
+            message=f"{', '.join(_GENERATED)} are measured on written answers, and generation.examples is 0",
+            field="metrics",
+        ),
+        Rule(
+            cel=f"{_ANSWERS_IN_CEL} || !has(self.gates) || !self.gates.exists(g, g.metric in {_GENERATED_IN_CEL})",
+            holds=lambda e: e.generation.examples > 0 or not any(gate.metric in _GENERATED for gate in e.gates),
+            message=f"a gate on {', '.join(_GENERATED)} needs written answers, and generation.examples is 0",
+            field="gates",
         ),
     )

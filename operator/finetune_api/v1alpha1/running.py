@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from finetune_api.model import Model, ObjectName, Quantity, Rule, Text
+from finetune_api.model import CpuQuantity, Model, ObjectName, Quantity, Rule, Text
 
 Raw = dict[str, Any]
 """Part of a pod as Kubernetes defines it: passed through unread, or a newer Kubernetes' fields would be lost."""
@@ -25,7 +25,7 @@ class Resources(Model):
     """GPUs per pod, one training process each; 0 trains on the CPU."""
     gpu_resource: Text = "nvidia.com/gpu"
     """Name of the extended resource that stands for one GPU."""
-    cpu: Quantity | None = None
+    cpu: CpuQuantity | None = None
     """CPU of a training pod. Left out: derived from the plan."""
     memory: Quantity | None = None
     """Memory of a training pod. Left out: derived from the plan."""

@@ -18,6 +18,7 @@ from finetune_cli.machine import this_machine
 from finetune_cli.manifest import localized, read_manifest
 from finetune_cli.workspace import Workspace, with_known_facts
 from finetune_operator.brain.plan import Plan, plan
+from finetune_operator.brain.retries import smaller_plans
 from finetune_operator.brain.stages import Stage
 
 
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         if note:
             sys.stderr.write(f"Note: {note}\n")
     machine = this_machine(arguments.environment)
-    made = plan(job.spec, job.status.facts, machine, smaller=job.status.restarts.out_of_memory)
+    made = plan(job.spec, job.status.facts, machine, smaller=smaller_plans(job.status, Stage.TRAIN))
     if arguments.output == "json":
         sys.stdout.write(as_json(_plain(made)) + "\n")
     else:

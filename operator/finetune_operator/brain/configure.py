@@ -22,8 +22,13 @@ from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_api.v1alpha1.preparation import NEAR_SIMILARITY
 from finetune_api.v1alpha1.weighting import REFERENCE_FIELD, Reference
 from finetune_operator.brain.plan import Plan
+from finetune_operator.brain.retries import smaller_plans
 from finetune_operator.brain.stages import STAGES, Stage
 from finetune_operator.brain.written import as_written
+
+_ANSWERS_AT_ONCE = 16
+_LESS_AT_A_TIME = 4
+"""After evaluate ran out of memory, of which there is one retry: a quarter of the tokens and of the answers."""
 
 
 def configure(
@@ -191,16 +196,19 @@ def _evaluate(job: FineTuneJob, plan: Plan, tuned: str) -> EvaluateConfig:
     if plan.layout is None:
         raise ValueError("evaluate cannot be configured before prepare has reported its facts")
     evaluation = job.spec.evaluation
+    # Of its own: how the model was trained has been done, and stands in the report as it was.
+    less = _LESS_AT_A_TIME ** smaller_plans(job.status, Stage.EVALUATE)
     return EvaluateConfig(
         tuned=tuned,
         baseline=evaluation.baseline,
         metrics=plan.metrics,
         samples=evaluation.samples,
-        generated_examples=max(evaluation.generation.examples, evaluation.samples),
+        generated_examples=max(evaluation.generation.examples, evaluation.samples) if evaluation.generation.examples else 0,
+        answers_at_once=max(1, _ANSWERS_AT_ONCE // less),
         max_new_tokens=evaluation.generation.max_new_tokens,
         gates=evaluation.gates,
         precision=plan.precision,
-        tokens_per_micro_batch=plan.layout.tokens,
+        tokens_per_micro_batch=max(1, plan.layout.tokens // less),
         seed=job.spec.training.seed,
         plan=tuple(PlannedValue(field=c.field, value=c.value, reason=c.reason) for c in plan.choices),
         manifest=as_written(job),

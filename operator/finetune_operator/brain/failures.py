@@ -39,7 +39,7 @@ class Policy:
     charged: bool = True
     """Counts against runPolicy.maxRestarts."""
     smaller_plan: bool = False
-    """Retried once, with a smaller plan."""
+    """Retried once, with a smaller plan; not where the stage has none (stages.py)."""
     in_vain: int | None = 2
     """So many failures alike, with no step gained between them, end the job: the next would end alike."""
     backoff_seconds: float = 0.0

@@ -12,8 +12,8 @@ from finetune_api.contract.facts import DataFacts, ModelFacts
 from finetune_api.errors import InvalidSpec, Problem
 from finetune_api.v1alpha1.job import FineTuneJobSpec
 from finetune_operator.brain.choices import Notes, parameter_count
-from finetune_operator.brain.machine import Machine, Topology
-from finetune_operator.brain.memory import GIB, Layout, Offload, Precision, lora_parameters, states_bytes, total_bytes
+from finetune_operator.brain.machine import Machine, Topology, gibibytes
+from finetune_operator.brain.memory import GIB, USABLE, Layout, Offload, Precision, lora_parameters, states_bytes, total_bytes
 from finetune_operator.brain.schedule import Schedule
 
 _ROWS = (32768, 16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64)
@@ -51,7 +51,10 @@ def choose_layout(
     trainable = lora_parameters(model, schedule.lora_rank) if lora else model.parameters
     cuda = topology.device == "cuda"
     available = machine.gpu_memory_gib if cuda else machine.memory_gib / topology.processes_per_node
-    budget = 0.9 * available * GIB
+    said = _said_memory_gib(spec, topology)
+    if said is not None:
+        available = min(available, said)
+    budget = USABLE * available * GIB
     share = data.train.supervised_tokens / max(1, data.train.tokens)
     longest = max(data.train.longest, data.validation.longest, data.test.longest, 1)
 
@@ -70,17 +73,19 @@ def choose_layout(
     layouts = list(_layouts(spec, model, trainable, topology, precision, longest, budget, cuda=cuda))
     fitting = [layout for layout in layouts if bytes_of(layout) <= budget]
     if not fitting:
-        what = "GPU" if cuda else "process"
+        what, several = ("GPU", "GPUs") if cuda else ("process", "processes")
         needed = (
             f"{parameter_count(model.parameters)} parameters with {spec.method.type} and examples of {longest:,} tokens need"
             f" {min(map(bytes_of, layouts)) / GIB:.1f} GiB per {what} on {topology.world_size} of them"
         )
+        bounded = said is not None and said == available
         raise InvalidSpec(
             [
                 Problem(
-                    "spec.resources",
-                    f"{needed}; there are {budget / GIB:.1f} usable of {available:.1f}. Use more {what}s, lora instead of"
-                    " full, or a smaller preparation.maxLength",
+                    "spec.resources.memory" if bounded else "spec.resources",
+                    f"{needed}; there are {budget / GIB:.1f} usable of {available:.1f}."
+                    f" {'Give them more, use' if bounded else 'Use'} more {several}, lora instead of full, or a smaller"
+                    " preparation.maxLength",
                 )
             ]
         )
@@ -103,6 +108,13 @@ def choose_layout(
             "fits only so" if chosen.gradient_checkpointing else "fits without",
         )
     return chosen, estimated, available
+
+
+def _said_memory_gib(spec: FineTuneJobSpec, topology: Topology) -> float | None:
+    """What the manifest gives a process: on CPUs that of its pod. What a program of the user's needs is not ours to reckon."""
+    if topology.device == "cuda" or spec.resources.memory is None or spec.command is not None:
+        return None
+    return gibibytes(spec.resources.memory)
 
 
 def _layouts(

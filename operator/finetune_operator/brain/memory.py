@@ -13,6 +13,8 @@ from typing import Literal
 from finetune_api.contract.facts import ModelFacts
 
 GIB = 2**30
+USABLE = 0.9
+"""Of a memory: the rest is for what no estimate foresees."""
 _SLACK = 1.07
 _GPU_RUNTIME_BYTES = 2e9
 """CUDA context, libraries, communication buffers."""
@@ -78,6 +80,15 @@ def activation_bytes(model: ModelFacts, layout: Layout, *, lora: bool, precision
     return scale * layout.tokens * model.layers * kept
 
 
+def loaded_bytes(model: ModelFacts, precision: Precision, device: Literal["cuda", "cpu"]) -> float:
+    """What one process takes that holds the whole model and trains nothing, in bytes; without its activations."""
+    return (2 if precision == "bf16" else 4) * model.parameters * _SLACK + _runtime_bytes(device)
+
+
+def _runtime_bytes(device: Literal["cuda", "cpu"]) -> float:
+    return _GPU_RUNTIME_BYTES if device == "cuda" else _CPU_RUNTIME_BYTES
+
+
 def total_bytes(
     model: ModelFacts,
     layout: Layout,
@@ -107,4 +118,4 @@ def total_bytes(
         + transient
         + gathered
     )
-    return used * _SLACK + (_GPU_RUNTIME_BYTES if device == "cuda" else _CPU_RUNTIME_BYTES)
+    return used * _SLACK + _runtime_bytes(device)

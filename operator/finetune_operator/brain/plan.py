@@ -12,14 +12,14 @@ from typing import Literal
 from finetune_api.contract.facts import DataFacts, ModelFacts
 from finetune_api.errors import InvalidSpec, Problem
 from finetune_api.exam import left_without_exam, without_exam
-from finetune_api.v1alpha1.evaluation import Metric, metrics_of
+from finetune_api.v1alpha1.evaluation import METRIC_TRAITS, Metric, metrics_of
 from finetune_api.v1alpha1.job import FineTuneJobSpec
 from finetune_api.v1alpha1.status import Facts
-from finetune_operator.brain.choices import Choice, Notes
+from finetune_operator.brain.choices import Choice, Notes, parameter_count
 from finetune_operator.brain.cost import training_flops
 from finetune_operator.brain.layout import choose_layout
-from finetune_operator.brain.machine import Machine, Topology, cores_per_node
-from finetune_operator.brain.memory import GIB, Layout, Precision
+from finetune_operator.brain.machine import Machine, Topology, beyond_a_node, cores_per_node
+from finetune_operator.brain.memory import GIB, USABLE, Layout, Precision, loaded_bytes
 from finetune_operator.brain.schedule import Schedule, choose_schedule
 
 DEFAULT_HELD_OUT = 0.1
@@ -60,7 +60,7 @@ def plan(spec: FineTuneJobSpec, facts: Facts | None, machine: Machine, *, smalle
         spec: what is wanted.
         facts: what prepare found; None before it ran.
         machine: what one node offers.
-        smaller: how often memory ran out: each time the plan gets smaller.
+        smaller: how often memory ran out in training (retries.smaller_plans): each time the plan gets smaller.
     Raises: InvalidSpec if it cannot be run at all, with the numbers.
     """
     notes = Notes()
@@ -77,11 +77,15 @@ def plan(spec: FineTuneJobSpec, facts: Facts | None, machine: Machine, *, smalle
         warnings=tuple(notes.warnings),
     )
     if facts is None or facts.model is None or facts.data is None:
+        # Only here: a chart value that changes, or an operator that has learned to look, stops nothing that goes on.
+        if not machine.local and (problems := beyond_a_node(spec.resources, machine)):
+            raise InvalidSpec(problems)
         return draft
     model, data = facts.model, facts.data
     _check_against_facts(spec, model, data)
     schedule = choose_schedule(spec, model, data, topology, notes)
     layout, estimated, available = choose_layout(spec, model, data, schedule, topology, precision, machine, smaller, notes)
+    _check_evaluation(model, topology, precision, machine)
     _idle_ranks(data, schedule, layout, topology, notes)
     return replace(
         draft,
@@ -145,8 +149,11 @@ def _output_format(spec: FineTuneJobSpec, notes: Notes) -> Literal["adapter", "m
 
 
 def _all_metrics(spec: FineTuneJobSpec, notes: Notes) -> tuple[Metric, ...]:
-    metrics = metrics_of(spec.task)
-    notes.chose("evaluation.metrics", ", ".join(metrics), f"all that the task {spec.task} has")
+    metrics, why = metrics_of(spec.task), f"all that the task {spec.task} has"
+    if not spec.evaluation.generation.examples and any(METRIC_TRAITS[metric].generated for metric in metrics):
+        metrics = tuple(metric for metric in metrics if not METRIC_TRAITS[metric].generated)
+        why += " without written answers (evaluation.generation.examples is 0)"
+    notes.chose("evaluation.metrics", ", ".join(metrics), why)
     return metrics
 
 
@@ -167,6 +174,28 @@ def _check_against_facts(spec: FineTuneJobSpec, model: ModelFacts, data: DataFac
         raise InvalidSpec(
             [Problem("spec.model.uri", f"{model.architecture} is no encoder; classification needs a BERT-class model")]
         )
+
+
+def _check_evaluation(model: ModelFacts, topology: Topology, precision: Precision, machine: Machine) -> None:
+    """Whether one process can hold the whole model, as evaluate does; training may have spread it over many."""
+    cuda = topology.device == "cuda"
+    available = machine.gpu_memory_gib if cuda else machine.memory_gib
+    needed = loaded_bytes(model, precision, topology.device) / GIB
+    if needed <= USABLE * available:
+        return
+    where, value = ("one GPU", "gpuMemoryGiB") if cuda else ("one process", "memoryGiB")
+    smaller = ", training.precision bf16" if precision == "fp32" else ""
+    raise InvalidSpec(
+        [
+            Problem(
+                "spec.model.uri",
+                f"{parameter_count(model.parameters)} parameters in {precision} take {needed:.1f} GiB of {where}, which has"
+                f" {USABLE * available:.1f} usable of {available:.1f}. Training spreads them over several, evaluate cannot: it"
+                f" would fail after all of the training. Take a smaller model{smaller}, or machines with more memory (in a"
+                f" cluster node.{value} of the operator's chart says how much there is)",
+            )
+        ]
+    )
 
 
 def _idle_ranks(data: DataFacts, schedule: Schedule, layout: Layout, topology: Topology, notes: Notes) -> None:

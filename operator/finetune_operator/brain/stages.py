@@ -28,6 +28,8 @@ class Needs:
     """Runs on all nodes at once; the others are one pod."""
     accelerator: bool
     egress: Literal["sources", "none", "output"]
+    shrinks: bool = False
+    """A smaller plan of it needs less memory: fewer tokens at a time, or states that lie elsewhere."""
     leaves: tuple[str, ...] = ()
     """Parts of its result (contract/result.py) without which its work is not done."""
 
@@ -41,13 +43,14 @@ STAGES: dict[Stage, Needs] = {
         egress="sources",
         leaves=("model", "data"),
     ),
-    Stage.TRAIN: Needs(Phase.TRAINING, ConditionType.TRAINED, distributed=True, accelerator=True, egress="none"),
+    Stage.TRAIN: Needs(Phase.TRAINING, ConditionType.TRAINED, distributed=True, accelerator=True, egress="none", shrinks=True),
     Stage.EVALUATE: Needs(
         Phase.EVALUATING,
         ConditionType.EVALUATED,
         distributed=False,
         accelerator=True,
         egress="none",
+        shrinks=True,
         leaves=("evaluation",),
     ),
     Stage.PUBLISH: Needs(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_operator.brain.machine import whole_cores
+from finetune_operator.brain.memory import loaded_bytes
 from finetune_operator.brain.plan import Plan
 from finetune_operator.brain.stages import STAGES, Stage
 from finetune_operator.render.child import Manifest
@@ -21,6 +22,9 @@ _HEADROOM = 1.3
 """Memory beyond the estimate: what the allocator keeps, files in the page cache."""
 _RUNTIME_GIB = 3.0
 """A process with torch and its libraries, before it has loaded anything, and room to read weights through."""
+_OFFLOADED_BYTES = 16
+"""Of one trained weight in the machine's memory: in fp32 itself, its gradient and two moments. DeepSpeed (0.19, ZeRO-2) adds
+two copies in the training precision: gradients between micro-batches, and weights on their way back."""
 _SHARED_GIB_PER_GPU = 1.0
 _SHARED_GIB_ON_CPU = 0.25
 
@@ -64,7 +68,7 @@ def room(job: FineTuneJob, plan: Plan, stage: Stage, settings: RenderSettings) -
     if stage is Stage.EVALUATE:
         one = min(gpus, 1)
         shared = _SHARED_GIB_PER_GPU * one
-        memory = _memory_gib(job, plan, processes=1) + shared
+        memory = _evaluating_gib(job, plan) + shared
         return Room(
             plan.topology.threads_per_process,
             _quantity(min(memory, machine.memory_gib)),
@@ -74,7 +78,7 @@ def room(job: FineTuneJob, plan: Plan, stage: Stage, settings: RenderSettings) -
         )
     processes = plan.topology.processes_per_node
     shared = _SHARED_GIB_PER_GPU * gpus if gpus else _SHARED_GIB_ON_CPU
-    memory = _memory_gib(job, plan, processes=processes) + shared
+    memory = _training_gib(job, plan, processes=processes) + shared
     return Room(
         wanted.cpu if wanted.cpu is not None else plan.topology.threads_per_process * processes,
         wanted.memory or _quantity(min(memory, machine.memory_gib)),
@@ -84,21 +88,39 @@ def room(job: FineTuneJob, plan: Plan, stage: Stage, settings: RenderSettings) -
     )
 
 
-def _memory_gib(job: FineTuneJob, plan: Plan, *, processes: int) -> float:
-    """Memory of the machine, in GiB, that so many processes need."""
-    facts = job.status.facts.model if job.status.facts else None
-    parameters = facts.parameters if facts else 0
+def _training_gib(job: FineTuneJob, plan: Plan, *, processes: int) -> float:
+    """Memory of the machine, in GiB, that so many training processes need."""
     if plan.topology.device == "cpu":
+        # The copy that is exported at the end comes when gradients and activations are gone, which took as much.
         return processes * max(_RUNTIME_GIB, _HEADROOM * (plan.memory_gib or 0.0))
-    # Each process reads the weights into the machine's memory before they go to its GPU.
-    weights = 2 * parameters / _GIB
-    offloaded = 0.0
-    if plan.layout is not None and plan.layout.offload != "none":
-        trained = parameters if job.spec.method.type == "full" else 0
-        offloaded = 12 * trained / _GIB / plan.topology.nodes
-        if plan.layout.offload == "parameters":
-            offloaded += weights
-    return processes * (_RUNTIME_GIB + _HEADROOM * weights) + offloaded
+    weights = _weights_gib(job, plan)
+    trained = weights if job.spec.method.type == "full" else 0.0
+    # Each process reads the weights into the machine's memory before they go to its GPU. What the allocator keeps of that is
+    # no room for the export: of a trained model the first process gathers all weights once more, in the training precision.
+    held = processes * (_RUNTIME_GIB + _HEADROOM * weights) + _HEADROOM * trained
+    if plan.layout is None or plan.layout.offload == "none":
+        return held
+    size = _bytes_per_weight(plan)
+    offloaded = trained / size * (_OFFLOADED_BYTES + 2 * size) / plan.topology.nodes
+    return held + offloaded + (weights if plan.layout.offload == "parameters" else 0.0)
+
+
+def _evaluating_gib(job: FineTuneJob, plan: Plan) -> float:
+    """Memory of the machine, in GiB, that the one process of evaluate needs: it holds one whole model."""
+    if plan.topology.device != "cpu":
+        return _RUNTIME_GIB + _HEADROOM * _weights_gib(job, plan)
+    facts = job.status.facts.model if job.status.facts else None
+    loaded = loaded_bytes(facts, plan.precision, "cpu") / _GIB if facts else 0.0  # training may have spread it over several
+    return max(_RUNTIME_GIB, _HEADROOM * max(loaded, plan.memory_gib or 0.0))
+
+
+def _weights_gib(job: FineTuneJob, plan: Plan) -> float:
+    facts = job.status.facts.model if job.status.facts else None
+    return _bytes_per_weight(plan) * (facts.parameters if facts else 0) / _GIB
+
+
+def _bytes_per_weight(plan: Plan) -> int:
+    return 2 if plan.precision == "bf16" else 4
 
 
 def _merging_gib(job: FineTuneJob) -> float:

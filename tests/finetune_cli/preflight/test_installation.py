@@ -30,6 +30,21 @@ def test_the_settings_of_the_installation_count(desk: Desk, fit: Beside) -> None
     assert ("spec.workspace.storageClassName", 'there is no storage class "chosen"; there is usual (default)') in problems
 
 
+def test_what_no_node_of_the_installation_has_is_a_problem_and_where_it_cannot_be_seen_a_warning(
+    desk: Desk, fit: Beside
+) -> None:
+    """The chart's default is 8 GPUs, and nobody has said that it is what this installation has."""
+    fit.put(DEPLOYMENTS, an_operator(NODE_GPUS="4"))
+    field, resources = "spec.resources.gpusPerNode", {"gpusPerNode": 16}
+    told = found(desk, resources=resources, scheduling={"priorityClassName": "absent"})
+    assert any("16 on one node, which has 4" in message for where, message in told["problems"] if where == field)
+    assert "spec.scheduling.priorityClassName" in dict(told["problems"]), "and all the rest is looked at"
+    fit.api.instead.append(Answer(403, times=9, part="/deployments", body=refused("deployments is forbidden", code=403)))
+    told = found(desk, resources=resources)
+    assert not any("by the operator's installation" in message for _, message in told["problems"])
+    assert any("16 on one node, which has 8" in message for where, message in told["warnings"] if where == field)
+
+
 @pytest.mark.parametrize(
     ("operator", "kind", "expected"),
     [

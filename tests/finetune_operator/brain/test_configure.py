@@ -111,6 +111,13 @@ def test_samples_are_answered_even_if_there_are_more_of_them_than_examples_asked
     assert evaluate.generated_examples == 200
 
 
+def test_no_examples_to_answer_means_no_answers_and_so_no_samples() -> None:
+    evaluate = orders(a_job(evaluation={"generation": {"examples": 0}}), Stage.EVALUATE).evaluate
+    assert evaluate is not None
+    assert (evaluate.generated_examples, evaluate.samples) == (0, 20)
+    assert evaluate.metrics == ("loss", "perplexity", "token_accuracy")
+
+
 def test_every_planned_value_reaches_the_report_with_its_reason() -> None:
     evaluate = orders(stage=Stage.EVALUATE).evaluate
     assert evaluate is not None

@@ -71,7 +71,9 @@ def test_states_are_spread_where_they_would_not_fit() -> None:
 
 
 def test_a_model_larger_than_a_gpu_is_partitioned() -> None:
-    assert layout_of(laid_out(llama_70b(), gpus=8)).zero_stage == 3
+    """In training, where its gradients and activations come on top; whole it just fits, or evaluate could not measure it."""
+    whole = llama_70b().model_copy(update={"parameters": 33_000_000_000})
+    assert layout_of(laid_out(whole, gpus=8)).zero_stage == 3
 
 
 def test_the_hosts_memory_is_the_last_way() -> None:
@@ -104,6 +106,31 @@ def test_processes_of_one_machine_share_its_memory() -> None:
     shared = {"resources": {"nodes": 4, "gpusPerNode": 0}}
     made = laid_out(smollm_135m(), some_data(longest=500), machine=a_workstation(memory_gib=16.0), **shared)
     assert made.available_gib == 4.0
+
+
+@pytest.mark.parametrize(("said", "available"), [("8Gi", 8.0), ("64Gi", 16.0), (None, 16.0)])
+def test_on_a_cpu_the_memory_of_the_manifest_counts_where_it_is_less_than_the_nodes(said: str | None, available: float) -> None:
+    node = a_node(gpus=0, memory_gib=16.0)
+    made = laid_out(smollm_135m(), some_data(longest=500), machine=node, resources={**CPU, "nodes": 4, "memory": said})
+    assert made.available_gib == available
+    assert gib(made) <= 0.9 * available
+
+
+def test_memory_that_the_manifest_bounds_too_tightly_is_refused_at_that_field() -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        laid_out(smollm_135m(), machine=a_node(gpus=0), method={"type": "full"}, resources={**CPU, "memory": "2Gi"})
+    (problem,) = refused.value.problems
+    assert problem.field == "spec.resources.memory"
+    assert "there are 1.8 usable of 2.0. Give them more, use more processes" in problem.message
+
+
+def test_a_program_of_the_users_may_need_less_than_ours() -> None:
+    own = {"image": "registry.example/own:1", "command": ["train"]}
+    assert laid_out(smollm_135m(), machine=a_node(gpus=0), resources={**CPU, "memory": "256Mi"}, **own).available_gib == 128.0
+
+
+def test_the_memory_of_a_pod_is_not_that_of_its_gpus() -> None:
+    assert laid_out(llama_8b(), resources={"gpusPerNode": 1, "memory": "8Gi"}).available_gib == 80.0
 
 
 # ---------------------------------------------------------------- what the manifest says

@@ -140,7 +140,7 @@ def test_the_same_input_makes_the_same_plan() -> None:
     [
         ({"nodes": 2, "gpusPerNode": 8}, a_node(), "cuda", 2, 8, 2),
         ({"nodes": 3, "gpusPerNode": 0}, a_node(), "cpu", 3, 1, 16),
-        ({"nodes": 1, "gpusPerNode": 64}, a_node(cpu_cores=16), "cuda", 1, 64, 1),
+        ({"nodes": 1, "gpusPerNode": 64}, a_node(cpu_cores=16, gpus=64), "cuda", 1, 64, 1),
         # Locally there is one node, and what was asked becomes processes, as many as there is room for.
         ({"nodes": 2, "gpusPerNode": 8}, a_workstation(), "cpu", 1, 2, 2),
         ({"nodes": 9, "gpusPerNode": 0}, a_workstation(), "cpu", 1, 4, 1),
@@ -215,6 +215,16 @@ def test_every_metric_of_the_task_is_measured() -> None:
     assert a_plan(a_job(task="classification")).metrics == ("loss", "accuracy", "macro_f1")
 
 
+def test_without_written_answers_no_metric_of_answers_is_measured() -> None:
+    no_answers = {"generation": {"examples": 0}}
+    made = a_plan(a_job(evaluation=no_answers))
+    assert made.metrics == ("loss", "perplexity", "token_accuracy")
+    assert reason(made, "evaluation.metrics").endswith("without written answers (evaluation.generation.examples is 0)")
+    classified = a_plan(a_job(task="classification", evaluation=no_answers))
+    assert classified.metrics == ("loss", "accuracy", "macro_f1")
+    assert reason(classified, "evaluation.metrics") == "all that the task classification has"
+
+
 # ---------------------------------------------------------------- what is refused
 
 
@@ -255,6 +265,39 @@ def test_what_does_not_fit_is_refused_with_the_numbers_and_what_to_do(
     assert problem.field == "spec.resources"
     assert f"GiB per {unit} on 1 of them; there are" in problem.message
     assert f"Use more {unit}" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("job", "machine", "sentence"),
+    [
+        (
+            a_job(resources={"gpusPerNode": 8}),
+            a_node(),
+            "70.6B parameters in bf16 take 142.5 GiB of one GPU, which has 72.0 usable of 80.0.",
+        ),
+        (
+            a_job(resources={"nodes": 8, "gpusPerNode": 0}, deepspeed={"zeroStage": 3}),
+            a_node(memory_gib=160.0, gpus=0),
+            "70.6B parameters in fp32 take 282.3 GiB of one process, which has 144.0 usable of 160.0.",
+        ),
+    ],
+    ids=["GPUs", "CPUs"],
+)
+def test_what_can_only_be_trained_in_pieces_is_refused_before_it_is_trained(
+    job: FineTuneJob, machine: Machine, sentence: str
+) -> None:
+    """70,553,706,496 parameters of 2 or 4 bytes, 7 % more, and the runtime."""
+    with pytest.raises(InvalidSpec) as refused:
+        a_plan(job, some_facts(llama_70b()), machine)
+    (problem,) = refused.value.problems
+    assert problem.field == "spec.model.uri"
+    assert problem.message.startswith(sentence)
+    assert "evaluate cannot: it would fail after all of the training" in problem.message
+    assert ("training.precision bf16" in problem.message) == ("fp32" in sentence)
+
+
+def test_what_fits_one_gpu_as_a_whole_is_trained_in_pieces() -> None:
+    assert a_plan(a_job(resources={"gpusPerNode": 8}), some_facts(llama_70b()), a_node(gpu_memory_gib=192.0)).complete
 
 
 # ---------------------------------------------------------------- warnings

@@ -12,6 +12,7 @@ from builders import (
     a_decision,
     a_job,
     a_plan,
+    a_result,
     after,
     an_attempt,
     an_exit,
@@ -19,11 +20,16 @@ from builders import (
     live,
     seen,
 )
+from finetune_api.contract.exit_codes import ExitCode
+from finetune_api.contract.trainer_config import EvaluateConfig
 from finetune_api.v1alpha1.job import FineTuneJob
-from finetune_api.v1alpha1.status import Attempt, Phase
+from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus, Phase
+from finetune_operator.brain.configure import configure
 from finetune_operator.brain.decide import AttemptName, Decision
 from finetune_operator.brain.observation import AttemptSeen, ExitReason
+from finetune_operator.brain.retries import smaller_plans
 from finetune_operator.brain.stages import Stage
+from finetune_operator.brain.status import plan_status
 
 DRAINED = {"reason": ExitReason.DISRUPTED, "detail": "node gpu-07 was drained"}
 
@@ -39,6 +45,12 @@ def after_exits(*exits: AttemptSeen, **limits: Any) -> tuple[FineTuneJob, Decisi
         if decision.start is None and job.status.phase is not Phase.FAILED:  # a pause before the next
             job, decision = live(job, seen(), now=moment + timedelta(minutes=6))
     return job, decision
+
+
+def evaluation(job: FineTuneJob) -> EvaluateConfig:
+    orders = configure(job, a_plan(job), Stage.EVALUATE, 1, workspace="/workspace").evaluate
+    assert orders is not None
+    return orders
 
 
 def newest(job: FineTuneJob) -> Attempt:
@@ -130,6 +142,85 @@ def test_memory_of_the_machine_counts_like_that_of_the_gpu() -> None:
 def test_no_restarts_left_means_no_smaller_plan() -> None:
     job, _ = after_exits(an_exit(71), max_restarts=0)
     assert job.status.phase is Phase.FAILED
+
+
+def test_an_evaluation_out_of_memory_takes_less_at_a_time_and_leaves_the_trained_plan() -> None:
+    job, _ = live(a_job(at="evaluate", resources={"gpusPerNode": 1}), seen())
+    trained, before = a_plan(job), evaluation(job)
+    job, decision = live(job, seen(evaluate=an_exit(71, error="OutOfMemory")))
+    assert decision.start == AttemptName(Stage.EVALUATE, 2)
+    assert a_plan(job) == trained
+    assert job.status.plan == plan_status(trained)
+    again = evaluation(job)
+    assert again.plan == before.plan, "the report says how the model was trained"
+    assert again.tokens_per_micro_batch == before.tokens_per_micro_batch // 4
+    assert again.answers_at_once == before.answers_at_once // 4
+
+
+def test_an_evaluation_out_of_memory_after_such_a_training_counts_for_itself() -> None:
+    job, _ = after_exits(an_exit(71), an_exit(ExitCode.DONE, result=a_result("train")))
+    trained = a_plan(job)
+    assert (smaller_plans(job.status, Stage.TRAIN), smaller_plans(job.status, Stage.EVALUATE)) == (1, 0)
+    job, _ = live(job, seen(), seen(evaluate=an_exit(71)), now=after(hours=1))
+    assert (smaller_plans(job.status, Stage.TRAIN), smaller_plans(job.status, Stage.EVALUATE)) == (1, 1)
+    assert a_plan(job) == trained
+    job, _ = live(job, seen(), seen(evaluate=an_exit(71, 2)), now=after(hours=2))
+    assert job.status.phase is Phase.FAILED
+    assert (job.status.message or "").endswith("(the smaller plan did not help either)")
+    assert job.status.restarts.out_of_memory == 2
+
+
+@pytest.mark.parametrize(
+    ("stage", "spec", "told"),
+    [
+        ("prepare", {}, "no smaller plan helps prepare; in a cluster the memory of its pod is jobs.light.memory of the"),
+        (
+            "prepare",
+            {"preparation": {"engine": {"dask": {"address": "tcp://scheduler:8786"}}}},
+            "operator's chart, that of the Dask cluster's workers is theirs)",
+        ),
+        ("publish", {}, "no smaller plan helps publish; in a cluster the memory of its pod is jobs.light.memory of the"),
+        (
+            "publish",
+            {"output": {"uri": "pvc://models/a", "format": "merged"}},
+            "which adds the adapter to the base in fp32; in a cluster its pod gets what that needs and no more than the chart's"
+            " node.memoryGiB",
+        ),
+    ],
+)
+def test_a_stage_that_no_smaller_plan_helps_is_not_tried_again(stage: str, spec: dict[str, Any], told: str) -> None:
+    job, _ = live(a_job(at=stage, **spec), seen())
+    planned = a_plan(job)
+    job, decision = live(job, seen(**{stage: an_exit(137, reason=ExitReason.OUT_OF_MEMORY)}))
+    assert (decision.start, job.status.phase, job.status.restarts.total) == (None, Phase.FAILED, 0)
+    assert (job.status.message or "").startswith(
+        f"{stage} attempt 1: the machine's memory ran out (OOMKilled) (no smaller plan"
+    )
+    assert told in (job.status.message or "")
+    assert a_plan(job) == planned
+
+
+def counted(number: int, *attempts: Attempt) -> FineTuneJobStatus:
+    """A status with this count of all stages, as it is stored today."""
+    status = a_job(at="train", attempts=attempts).status
+    return status.model_copy(update={"restarts": status.restarts.model_copy(update={"out_of_memory": number})})
+
+
+def test_a_stored_count_of_another_stage_makes_no_training_smaller() -> None:
+    prepared = [an_attempt("prepare", 7, reason="OutOfMemory"), an_attempt("prepare", 8, reason="Completed")]
+    assert smaller_plans(counted(1, *prepared), Stage.TRAIN) == 0
+    trained = [an_attempt(number=1, reason="OutOfMemory"), an_attempt(number=2, reason="Disruption")]
+    assert smaller_plans(counted(2, *prepared, *trained), Stage.TRAIN) == 1
+
+
+def test_a_trainings_count_outlives_its_attempts() -> None:
+    assert smaller_plans(counted(1, *(an_attempt(number=n, reason="Disruption") for n in range(2, 12))), Stage.TRAIN) == 1
+
+
+def test_what_was_not_answered_yet_does_not_count() -> None:
+    """Between its end and the next attempt, as where the job was suspended meanwhile."""
+    status = counted(1, an_attempt("evaluate", 1, reason="OutOfMemory"))
+    assert (smaller_plans(status, Stage.TRAIN), smaller_plans(status, Stage.EVALUATE)) == (1, 0)
 
 
 # ---------------------------------------------------------------- in vain

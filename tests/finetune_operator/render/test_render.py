@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from builders import a_node
+from finetune_api.contract.facts import ModelFacts
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_operator.brain.decide import AttemptName
 from finetune_operator.brain.plan import plan
@@ -210,21 +211,67 @@ def _mebibytes(quantity: object) -> int:
 
 def test_memory_grows_with_the_model_and_is_never_more_than_a_node_has() -> None:
     small, large = stored(resources={"gpusPerNode": 1}), stored(resources={"gpusPerNode": 1})
-    facts = large.status.facts
-    assert facts is not None
-    bigger = facts.model_copy(update={"model": llama_8b()})
-    large = large.model_copy(update={"status": large.status.model_copy(update={"facts": bigger})})
+    large = with_model(large, llama_8b())
     weights = 8_030_261_248 * 2 / 2**20
     assert _mebibytes(resources_of(large)["memory"]) > weights > _mebibytes(resources_of(small)["memory"])
     tight = {"installation": settings(a_node(memory_gib=12.0))}
     assert container_of(large, **tight)["resources"]["limits"]["memory"] == f"{12 * 1024}Mi"
 
 
-def test_merging_has_room_for_the_base_in_fp32() -> None:
-    job = stored(output={"uri": "pvc://models/x", "format": "merged"})
+def with_model(job: FineTuneJob, model: ModelFacts) -> FineTuneJob:
     facts = job.status.facts
     assert facts is not None
-    job = job.model_copy(
-        update={"status": job.status.model_copy(update={"facts": facts.model_copy(update={"model": llama_8b()})})}
-    )
+    found = facts.model_copy(update={"model": model})
+    return job.model_copy(update={"status": job.status.model_copy(update={"facts": found})})
+
+
+BIG = settings(a_node(memory_gib=2048.0))
+SEVEN = llama_8b().model_copy(update={"parameters": 7_000_000_000})
+
+
+def gibibytes_of(stage: Stage = Stage.TRAIN, **spec: Any) -> float:
+    job = with_model(stored(**spec), SEVEN)
+    return _mebibytes(container_of(job, stage, installation=BIG)["resources"]["limits"]["memory"]) / 1024
+
+
+@pytest.mark.parametrize(
+    ("gpus", "offloaded"),
+    [
+        (1, 130.4),  # 20 bytes of each of 7 billion weights, since its states do not fit one GPU
+        (2, 0.0),
+        (8, 0.0),
+    ],
+)
+def test_training_all_weights_has_room_for_them_once_more_when_they_are_exported(gpus: int, offloaded: float) -> None:
+    """7 billion weights in bf16 are 13.04 GiB. Each process is 3 GiB and has read them once, of which the allocator may keep
+    all; the first gathers them once more at the end; and a GPU's share of /dev/shm is 1 GiB."""
+    needed = gpus * (3 + 13.04) + 13.04 + gpus + offloaded
+    asked = gibibytes_of(resources={"gpusPerNode": gpus}, method={"type": "full"})
+    assert needed <= asked <= 1.3 * needed
+
+
+def test_adapters_are_small_and_get_no_room_for_an_export() -> None:
+    asked = gibibytes_of(resources={"gpusPerNode": 2})
+    assert asked == pytest.approx(2 * (3 + 1.3 * 13.04) + 2, abs=0.01)
+
+
+def test_weights_in_full_precision_take_twice_the_room() -> None:
+    training = {"precision": "fp32"}
+    for stage, spec in ((Stage.TRAIN, {}), (Stage.EVALUATE, {"method": {"type": "full"}})):
+        asked = gibibytes_of(stage, resources={"gpusPerNode": 1}, training=training, **spec)
+        assert asked == pytest.approx(3 + 1.3 * 26.08 + 1, abs=0.01)
+
+
+def test_evaluation_holds_one_model_and_nothing_that_was_offloaded() -> None:
+    asked = gibibytes_of(Stage.EVALUATE, resources={"gpusPerNode": 1}, method={"type": "full"})
+    assert asked == pytest.approx(3 + 1.3 * 13.04 + 1, abs=0.01)
+
+
+def test_an_evaluation_on_a_cpu_has_room_for_what_was_trained_in_pieces() -> None:
+    spread = {"resources": {"nodes": 8, "gpusPerNode": 0}, "deepspeed": {"zeroStage": 3}}
+    assert gibibytes_of(Stage.EVALUATE, **spread) > 26.08 > gibibytes_of(Stage.TRAIN, **spread)
+
+
+def test_merging_has_room_for_the_base_in_fp32() -> None:
+    job = with_model(stored(output={"uri": "pvc://models/x", "format": "merged"}), llama_8b())
     assert _mebibytes(resources_of(job, Stage.PUBLISH)["memory"]) > 8_030_261_248 * 4 / 2**20

@@ -215,7 +215,9 @@ def test_what_the_template_adds_is_no_part_of_a_prompt_and_a_greeting_that_all_s
     assert without_template(["only one"], tokenizer) == ["only one"]
 
 
-def test_a_few_long_questions_are_answered_fewer_at_a_time(causal_lm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_answers_are_written_at_once_than_was_said_and_fewer_to_long_questions(
+    causal_lm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from finetune_trainer.scoring import generate
@@ -226,10 +228,19 @@ def test_a_few_long_questions_are_answered_fewer_at_a_time(causal_lm: Path, monk
     sizes: list[int] = []
     ask = model.generate
     monkeypatch.setattr(model, "generate", lambda **given: sizes.append(len(given["input_ids"])) or ask(**given))
-    together = generate.answer(model, tokenizer, asked, max_new_tokens=4, stops=[2])
-    monkeypatch.setattr(generate, "_PROMPT_TOKENS", 14)
     beats: list[int] = []
-    again = generate.answer(model, tokenizer, asked, max_new_tokens=4, stops=[2], beat=lambda: beats.append(len(sizes)))
-    assert again == together
-    assert sizes == [5, 1, 2, 2]
-    assert beats == [2, 3, 4], "a sign of life after each batch"
+
+    def answers(at_once: int) -> list[generate.Answer]:
+        sizes.clear()
+        beats.clear()
+        limits: dict[str, Any] = {"max_new_tokens": 4, "at_once": at_once, "stops": [2]}
+        return generate.answer(model, tokenizer, asked, **limits, beat=lambda: beats.append(len(sizes)))
+
+    together = answers(16)
+    assert sizes == [5]
+    assert answers(2) == together
+    assert sizes == [2, 2, 1]
+    monkeypatch.setattr(generate, "_PROMPT_TOKENS", 2)  # for each of seven: 14, and the questions have 8, 7, 6, 5, 4
+    assert answers(7) == together
+    assert sizes == [1, 2, 2]
+    assert beats == [1, 2, 3], "a sign of life after each batch"

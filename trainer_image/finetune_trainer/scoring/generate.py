@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from finetune_trainer.data.store import Documents
 
-_BATCH = 16
-_PROMPT_TOKENS = 32 * 1024
-"""Most tokens of a batch's prompts, with padding: a few long ones can need more memory than training did."""
+_PROMPT_TOKENS = 2048
+"""Most tokens of a batch's prompts, with padding, for each answer of a full batch: a few long ones can need more memory than
+training did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ def answer(
     asked: Sequence[Exchange],
     *,
     max_new_tokens: int,
+    at_once: int,
     stops: Sequence[int],
     beat: Callable[[], None] = lambda: None,
 ) -> list[Answer]:
@@ -78,6 +79,7 @@ def answer(
 
     Args:
         model: with transformers' own attention, in evaluation mode.
+        at_once: most answers that are written side by side.
         stops: token ids that end an answer.
         beat: called after each batch.
     """
@@ -88,7 +90,7 @@ def answer(
     begin = 0
     while begin < len(order):
         longest = len(asked[order[begin]].prompt)
-        batch = order[begin : begin + max(1, min(_BATCH, _PROMPT_TOKENS // longest))]
+        batch = order[begin : begin + max(1, min(at_once, at_once * _PROMPT_TOKENS // longest))]
         begin += len(batch)
         ids = torch.full((len(batch), longest), pad)
         mask = torch.zeros((len(batch), longest), dtype=torch.long)

@@ -14,8 +14,9 @@ from finetune_api.errors import ClusterError, InvalidSpec
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_cli.cluster.api import Api
 from finetune_cli.cluster.preflight import installation, nodes, quotas, references, storage, trial
-from finetune_cli.cluster.preflight.findings import Finding, Level, problem, unseen
+from finetune_cli.cluster.preflight.findings import Finding, Level, problem, unseen, warning
 from finetune_cli.cluster.preflight.subject import subject
+from finetune_operator.brain.machine import beyond_a_node
 from finetune_operator.kinds import Manifest
 
 __all__ = ["Answer", "Finding", "Level", "preflight"]
@@ -63,6 +64,9 @@ async def preflight(api: Api, job: FineTuneJob, raw: Manifest) -> Answer:
     if findings:  # without its namespace nothing else can be looked at
         return Answer(seen, tuple(found))
     try:
+        # Where the operator is not seen, what a node has is the chart's default, by which nothing can be refused.
+        tell = problem if installed.seen else warning
+        found += [tell(one.field, one.message) for one in beyond_a_node(job.spec.resources, installed.settings.machine)]
         wanted = subject(job, raw, installed.settings)
     except InvalidSpec as error:
         return Answer(seen, (*found, *(problem(one.field, one.message) for one in error.problems)))

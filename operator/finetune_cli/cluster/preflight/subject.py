@@ -12,10 +12,11 @@ from kubernetes.utils.quantity import parse_quantity
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_cli.cluster.preflight.findings import Finding
 from finetune_operator.brain.decide import AttemptName
+from finetune_operator.brain.machine import large_enough
 from finetune_operator.brain.plan import Plan, plan
 from finetune_operator.brain.stages import STAGES, Stage
 from finetune_operator.kinds import Manifest
-from finetune_operator.render import check
+from finetune_operator.render.check import check
 from finetune_operator.render.claim import workspace_claim
 from finetune_operator.render.pod import pod_template
 from finetune_operator.settings import Settings
@@ -67,12 +68,12 @@ class Subject:
 
 
 def subject(job: FineTuneJob, raw: Manifest, settings: Settings) -> Subject:
-    """Plan and render a job that nobody has seen yet.
+    """Plan and render a job that nobody has seen yet; what is beyond a node too, so that all the rest is looked at.
 
     Raises: InvalidSpec for what no cluster could do.
     """
     check(job)
-    planned = plan(job.spec, None, settings.machine)
+    planned = plan(job.spec, None, large_enough(settings.machine, job.spec.resources))
     needs = tuple(_need(job, planned, stage, settings) for stage in STAGES)
     return Subject(job, raw, planned, settings, needs, workspace_claim(job, settings.render))
 
