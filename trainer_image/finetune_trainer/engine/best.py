@@ -44,14 +44,14 @@ def last_weights(states: EngineStates, ranks: Ranks, *, dtype: torch.dtype, beat
     """What the engine holds, gathered: per trained parameter its whole weight on the CPU, one after another. Collective.
 
     Args:
-        dtype: of the result. Only one parameter at a time is held in fp32.
+        dtype: of the result.
     Returns: all of them on the first rank, for one copy is enough for a machine; none on the others.
     Raises: UserError on the first rank if training has ruined the weights.
     """
 
     def gathered() -> Iterator[tuple[str, torch.Tensor]]:
         for name in states.names():
-            yield name, states.weight(name)
+            yield name, states.weight(name, dtype)
             beat()
 
     if ranks.rank == 0:

@@ -68,14 +68,17 @@ class EngineStates:
         moments = [safe_get_full_optimizer_state(parameter, key) for key in MOMENTS]
         return State(_copy(safe_get_full_fp32_param(parameter)), _copy(moments[0]), _copy(moments[1]))
 
-    def weight(self, name: str) -> torch.Tensor:
-        """The fp32 master weight alone, gathered: in the parameter's whole shape, a copy on the CPU; collective."""
+    def weight(self, name: str, dtype: torch.dtype) -> torch.Tensor:
+        """The fp32 master weight alone, gathered and cast: in the parameter's whole shape, a copy on the CPU; collective."""
         parameter = self.parameters[name]
+        # Made first: what is made for the moment while it is gathered would leave holes between what is kept. Ranks give no
+        # memory back (launch.py), and half as much again would be taken.
+        kept = torch.empty(getattr(parameter, "ds_shape", parameter.shape), dtype=dtype)
         if self._stage == 0:
-            return _copy(self._masters[name])
+            return kept.copy_(self._masters[name].detach())
         from deepspeed.utils import safe_get_full_fp32_param
 
-        return _copy(safe_get_full_fp32_param(parameter))
+        return kept.copy_(safe_get_full_fp32_param(parameter).detach())
 
     def prepare_for_writing(self, step: int) -> None:
         """Give the optimizer the state that it lacks before its first step."""

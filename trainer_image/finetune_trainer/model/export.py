@@ -68,7 +68,7 @@ def collect(weights: Iterable[tuple[str, torch.Tensor]], dtype: torch.dtype) -> 
     What the last step did to them no loss has shown yet, so weights that are no numbers are refused here.
 
     Args:
-        weights: names and whole fp32 tensors on the CPU, none of which is held when the next one comes.
+        weights: names and whole tensors on the CPU. One that has to be cast is not held when the next one comes.
         dtype: of the result.
     Raises: UserError that names one that is broken.
     """
