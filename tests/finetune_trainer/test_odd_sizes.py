@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import stages
 from finetune_operator.brain.stages import Stage
 from rows import write_jsonl
 
 CLASSES = {"billing": "invoice", "printing": "printer", "access": "password"}
-SIX_STEPS = {"total_steps": 6, "evaluation_steps": 0, "checkpoint_seconds": 0.0}
+SIX_STEPS: dict[str, Any] = {"total_steps": 6, "evaluation_steps": 0, "checkpoint_seconds": 0.0}
 
 
 def test_a_head_of_three_classes_on_two_ranks_resumes_bit_for_bit(encoder: Path, tmp_path: Path) -> None:
