@@ -36,7 +36,8 @@ from finetune_trainer.data.inputs.shown import value_shown
 from finetune_trainer.data.marks import mark
 from finetune_trainer.data.plain import from_plain, to_plain
 from finetune_trainer.data.problems import Problems
-from finetune_trainer.data.rows import Outcome, RowPipeline
+from finetune_trainer.data.rows import BY_KEY, Outcome, RowPipeline
+from finetune_trainer.data.selection.split import hidden
 from finetune_trainer.data.spool import Spool, committed
 from finetune_trainer.data.workers import Workers, worker_count
 from finetune_trainer.digests import Contents, contents_of
@@ -163,6 +164,11 @@ class Ingest:
         return KEY_VARIABLE in self._environment
 
     @property
+    def differs_from_run_to_run(self) -> bool:
+        """Whether another run replaces people otherwise, since its key is another one."""
+        return self.settings.anonymize.strategy in BY_KEY and not self.key_is_given
+
+    @property
     def turn_by_turn(self) -> int:
         """Conversations of which the template made an example per answer."""
         return self.done.counts.turn_by_turn
@@ -271,6 +277,8 @@ class Ingest:
         labelled = block.examples["label"] >= 0
         if numbers:
             block.examples["label"][labelled] = np.array(numbers, dtype=np.int32)[block.examples["label"][labelled]]
+        if self.key is not None:
+            block.examples["group"] = hidden(block.examples["group"], self.key)
         self.spool.write(block, outcome.rows, outcome.shingles, outcome.factors)
         self.done.counts.merge(outcome.counts)
 

@@ -63,7 +63,7 @@ def personal_details(ingest: Ingest) -> dict[str, Any]:
             "kinds": dict(done.left.most_common()),
             "allowed": said.max_residual_rate,
         },
-        "keyForgotten": said.strategy in ("surrogate", "hash") and not ingest.key_is_given,
+        "keyForgotten": ingest.differs_from_run_to_run,
         "quality": quality(),
         "qualitySource": SOURCE,
     }
