@@ -140,6 +140,7 @@ class RowPipeline:
         weighting = self.settings.weighting
         self.rules = FieldRules(weighting.rules)
         self._unmarked: Counter[str] = Counter()
+        self._guessed: Counter[str] = Counter()
         self.quality = QualityFactor(weighting.quality) if weighting.quality is not None else None
         self.glance = Glance(wanted.languages) if wanted.strategy == "none" else None
         self.template: ChatTemplate | None = None
@@ -159,7 +160,7 @@ class RowPipeline:
     def _outcome(self, batch: Batch) -> Outcome:
         problems = Problems()
         self.rules.matched = Counter()
-        self._unmarked = Counter()
+        self._unmarked, self._guessed = Counter(), Counter()
         before = self.template.turn_by_turn if self.template else 0
         read = self.understood(batch, problems)
         glimpsed = Glimpsed()
@@ -183,6 +184,7 @@ class RowPipeline:
                 glimpsed,
                 self.template.turn_by_turn - before if self.template else 0,
                 self._unmarked,
+                self._guessed,
             ),
         )
 
@@ -221,6 +223,7 @@ class RowPipeline:
                 corrected = self.cleaner(example, line=row.line)
                 if batch.shape.format == "tickets" and (answers := answers_without_mark(row.value)):
                     self._unmarked[dataset.name] += answers
+                self._guessed.update([dataset.name] if row.is_guessed else [])
                 yield row, corrected
             except UnusableRow as unusable:
                 _leave_out(row, unusable, batch, problems)

@@ -25,7 +25,7 @@ from finetune_trainer.data.weighting.weighing import Weighed
 from finetune_trainer.data.weighting.weights import condition
 from finetune_trainer.evidence.data_numbers import example_shape, extremes, split_report
 from finetune_trainer.evidence.data_personal import anonymization, personal_details, personal_warnings
-from finetune_trainer.evidence.data_warnings import data_warnings, rules_without_rows, unmarked_answers
+from finetune_trainer.evidence.data_warnings import data_warnings, guessed_threads, rules_without_rows, unmarked_answers
 from finetune_trainer.evidence.excerpts import Excerpts
 
 
@@ -143,7 +143,9 @@ def data_report(
             f"The chat template rewrites earlier turns: {ingest.turn_by_turn:,} conversations became one example per answer."
         )
     warnings += [f'Dataset "{one.dataset.name}": {said}' for one in ingest.sources for said in one.shape.unused]
-    warnings += unmarked_answers(ingest.done.counts.unmarked, {one.dataset.name: one.dataset.field for one in ingest.sources})
+    fields = {one.dataset.name: one.dataset.field for one in ingest.sources}
+    warnings += unmarked_answers(ingest.done.counts.unmarked, fields)
+    warnings += guessed_threads(ingest.done.counts.guessed, fields)
     warnings += rules_without_rows(ingest.settings.weighting.rules, ingest.done.counts.matched)
     sources = ingest.sources
     kept = np.zeros(len(sources), np.int64)
