@@ -138,7 +138,8 @@ class Spool:
         Args:
             key: under which the numbers of groups were hidden before they came here; None: they were not.
         """
-        return Records(*(self._mapped(name) for name in _FILES[2:6]), open=None if key is None else partial(opened, key=key))
+        examples, fingerprints, rows, shingles = (self._mapped(name) for name in _FILES[2:6])
+        return Records(examples, fingerprints, rows, shingles, None if key is None else partial(opened, key=key))
 
     def factors(self) -> Factors:
         """What the weights of rows are made of, mapped."""
