@@ -1,4 +1,7 @@
-"""The data report in a terminal: what was read, what became of it, and what somebody should look at. Numbers, never content."""
+"""The data report in a terminal: what was read, what became of it, and what somebody should look at. Numbers, never content.
+
+Names of fields and classes come covered from the trainer where they seem to be somebody's data.
+"""
 
 from __future__ import annotations
 

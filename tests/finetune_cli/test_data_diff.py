@@ -127,3 +127,40 @@ def test_what_cannot_be_compared_is_told_in_a_sentence(folder: Path, arguments: 
     assert (ran.code, ran.out) == (code, "")
     assert said in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_what_a_table_without_names_of_columns_holds_is_shown_in_no_form(folder: Path) -> None:
+    values = ("Kirsten Siebenhüner", "k.siebenhuener@firma.de", "DE89370400440532013000")
+    (folder / "old.csv").write_text(f"{','.join(values)}\nAnna Schmidt,anna@firma.de,x\n", encoding="utf-8")
+    (folder / "new.csv").write_text(f"name,mail,konto\n{','.join(values)}\n", encoding="utf-8")
+
+    found, ran = differ("old.csv", "new.csv"), finetune("data", "diff", "old.csv", "new.csv")
+
+    assert found["old"]["fields"] == {"field 1: [PERSON]": 1, "field 2: [EMAIL]": 1, "field 3: [IBAN]": 1}
+    assert found["new"]["fields"] == {"name": 1, "mail": 1, "konto": 1}
+    assert ran.code == 0, ran.err
+    for value in values:
+        assert value not in f"{ran.out}{ran.err}{json.dumps(found, ensure_ascii=False)}"
+
+
+def test_labels_that_are_people_are_covered_and_the_same_one_is_so_on_both_sides(folder: Path) -> None:
+    for name, labels in (("alt", "abc"), ("neu", "bcd")):
+        write_jsonl(folder / f"{name}.jsonl", [{"text": f"Frage {one}", "label": f"{one}@firma.de"} for one in labels])
+        with (folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+            file.write('{"text": "Rechnung?", "label": "billing"}\n')
+
+    found = differ("alt.jsonl", "neu.jsonl", "--task", "classification")
+
+    people = {one: f"class {number}: [EMAIL]" for one, number in (("a", 1), ("b", 2), ("c", 4), ("d", 5))}
+    assert found["old"]["labels"] == {people["a"]: 1, people["b"]: 1, people["c"]: 1, "billing": 1}
+    assert found["new"]["labels"] == {people["b"]: 1, people["c"]: 1, people["d"]: 1, "billing": 1}
+
+
+def test_a_report_that_names_people_as_classes_is_compared_without_their_names(folder: Path) -> None:
+    report = {"summary": {"examples": {"read": 1, "kept": 1}, "digest": "sha256:0"}, "splits": {}, "datasets": []}
+    for name, label in (("old", "anna@firma.de"), ("new", "class 1: [EMAIL]")):
+        (folder / f"{name}.json").write_text(json.dumps(report | {"labels": {label: {"train": 7}}}), encoding="utf-8")
+
+    found = differ("old.json", "new.json")
+
+    assert found["old"]["labels"] == found["new"]["labels"] == {"class 1: [EMAIL]": 7}

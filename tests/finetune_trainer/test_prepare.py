@@ -13,11 +13,12 @@ import pytest
 
 import stages
 from finetune_api.contract.result import StageError
-from finetune_trainer.data.selection.split import group_number
+from finetune_trainer.data.selection.split import group_number, prompt_group
 from finetune_trainer.data.store import open_documents
 from rows import chats, write_jsonl
 
 GOOD = chats(60)
+NEIGHBOURS = ("Schmidt", "Weber", "Wagner", "Becker", "Hoffmann", "Schulz", "Koch", "Richter", "Klein", "Wolf", "Neumann")
 
 
 @pytest.fixture
@@ -98,6 +99,33 @@ def test_of_anonymous_data_no_number_of_a_group_leads_to_a_customer(job: Any, tm
     assert all([line for line, _ in plain[split]] == [line for line, _ in anonymous[split]] for split in plain)
     both = {(one, two) for split in plain for (_, one), (_, two) in zip(plain[split], anonymous[split], strict=True)}
     assert len(both) == len(customers)
+
+
+@pytest.mark.parametrize("strategy", ["surrogate", "hash", "mask"])
+def test_without_a_key_another_run_holds_out_the_same_rows_though_it_replaces_people_otherwise(
+    job: Any, tmp_path: Path, strategy: str
+) -> None:
+    people = [f"{given} {surname}" for given in ("Anna", "Peter", "Sabine", "Klaus") for surname in NEIGHBOURS]
+    rows = [{"prompt": f"Ich heiße {who}. Wo ist Paket {n}?", "completion": f"Im Lager {n}."} for n, who in enumerate(people)]
+    rows += [row | {"completion": f"{row['completion']} Und nun?"} for row in rows[::5]]
+    anonymize = {"strategy": strategy, "maxResidualRate": 1}
+    raw = job(rows, preparation={"split": {"validation": 0.2, "test": 0.2, "seed": 5}, "anonymize": anonymize})
+    lines, tokens, groups = [], [], []
+    for name in ("one", "other"):
+        end = stages.prepare(raw, tmp_path / name)
+        assert end.code == 0, end.log
+        splits = {split: open_documents(tmp_path / name / "data" / split) for split in ("train", "validation", "test")}
+        lines.append({split: one.examples["line"].tolist() for split, one in splits.items()})
+        groups.append({group for one in splits.values() for group in one.examples["group"].tolist()})
+        tokens.append([one.tokens.tobytes() for one in splits.values()])
+
+    assert sum(map(len, lines[0].values())) == len(rows)
+    assert lines[0] == lines[1]
+    assert (tokens[0] == tokens[1]) == (strategy == "mask"), "only a key makes a difference"
+    # What is kept of a group is nothing by which somebody could try who asked.
+    guessed = {group_number(prompt_group(row["prompt"]), seed=5) for row in rows}
+    assert not guessed & (groups[0] | groups[1])
+    assert not groups[0] & groups[1]
 
 
 def test_the_data_report_accounts_for_every_row(job: Any, tmp_path: Path) -> None:

@@ -84,3 +84,32 @@ def test_an_export_that_does_not_mark_internal_comments_is_told_with_their_numbe
     assert "spec.datasets[0].fields.prompt" in told
     assert not [warning for warning in reports[1]["warnings"] if "internal" in warning]
     assert reports[1]["datasets"][0]["format"] == "prompt_completion"
+
+
+def test_conversations_that_are_only_guessed_are_told_with_their_number_and_a_way_out(causal_lm: Path, tmp_path: Path) -> None:
+    box = []
+    for n in range(40):
+        customer, subject = f"k{n}@kunde.example", f"Re: Auftrag {n}"
+        turns = [(customer, "hilfe@firma.example", "Wo bleibt"), ("hilfe@firma.example", customer, "Morgen kommt")]
+        turns += [("anna@firma.example", customer, "Heute kam")] if n % 2 else []
+        for hour, (sender, recipient, text) in enumerate(turns):
+            head = f"From: {sender}\nTo: {recipient}\nSubject: {subject}\nDate: Mon, 02 Nov 2026 1{hour}:00:00 +0100\n"
+            box.append(
+                f"From x Mon Nov  2 10:00:00 2026\n{head}Message-ID: <{n}.{hour}@firma.example>\n\n{text} Paket {n}?\n\n"
+            )
+    (tmp_path / "mails.mbox").write_text("".join(box), encoding="utf-8")
+    reports = []
+    for mail in ({}, {"mail": {"insideDomains": ["firma.example"]}}):
+        data = [{"name": "desk", "uri": f"file://{tmp_path}/mails.mbox", **mail}]
+        raw = stages.manifest(causal_lm, data, tmp_path / "out", preparation={"maxLength": 200})
+        workspace = tmp_path / f"w{len(reports)}"
+        end = stages.run_here(stages.orders(raw, Stage.PREPARE, workspace), tmp_path / f"prepare{len(reports)}")
+        assert end.code == 0, end.log
+        reports.append(json.loads((workspace / "reports/data.json").read_text()))
+
+    guessed, declared = ([one for one in report["warnings"] if "put together" in one] for report in reports)
+    assert [report["datasets"][0]["rows"] for report in reports] == [40, 40]
+    assert len(guessed) == 1
+    assert guessed[0].startswith('Dataset "desk": 20 conversations of three or more people were put together by subject')
+    assert guessed[0].endswith("with spec.datasets[0].mail.insideDomains.")
+    assert not declared

@@ -20,7 +20,7 @@ from finetune_api.contract.exit_codes import ExitCode
 from finetune_api.errors import FinetuneError, UserError
 from finetune_api.v1alpha1.data import FieldMapping
 from finetune_trainer.data.compare import compare_rows, moved_between
-from finetune_trainer.data.versions import Version, read_version
+from finetune_trainer.data.versions import Version, read_version, with_labels_shown
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,6 +55,8 @@ def compare(old: Version, new: Version, *, key: str | None) -> dict[str, Any]:
     """
     if (old.kind == "rows") != (new.kind == "rows"):
         raise UserError("one version is prepared data, the other is rows as they come: compare two of a kind")
+    if old.kind == "rows":
+        with_labels_shown(old, new)
     found: dict[str, Any] = {"old": old.numbers, "new": new.numbers, "rows": None, "moved": [], "remarks": []}
     looked_at = {side.numbers.get("languagesOf", "") for side in (old, new) if side.numbers.get("languages")}
     if len(looked_at - {""}) > 1:

@@ -27,6 +27,7 @@ from finetune_api.contract.trainer_config import EvaluateConfig, TrainerConfig
 from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import DataError, UserError
 from finetune_api.v1alpha1.evaluation import MAIN_METRIC, METRIC_TRAITS, Metric
+from finetune_trainer.data.correction.names_shown import names_shown
 from finetune_trainer.data.store import Documents, open_documents
 from finetune_trainer.environment import sees_gpu
 from finetune_trainer.evidence.evaluation_report import write_reports
@@ -112,7 +113,7 @@ class _Evaluation:
         self.on_gpu = on_gpu
         self.classification = config.task == "classification"
         manifest = json.loads((workspace.data / "manifest.json").read_text(encoding="utf-8"))
-        self.labels: list[str] = manifest["labels"]
+        self.labels = list(names_shown(manifest["labels"], "class").values())
         self.tokenizer = load_tokenizer(workspace.model, trust_remote_code=config.model.trust_remote_code)
         self.stops = stop_ids(workspace.model, self.tokenizer)
         self.seconds: dict[str, float] = {}

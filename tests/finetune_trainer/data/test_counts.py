@@ -26,6 +26,7 @@ def of_a_batch(line: int = 1) -> Counts:
         Glimpsed(7, 6, Counter(IBAN=6)),
         turn_by_turn=2,
         unmarked=Counter(a=9),
+        guessed=Counter(a=3),
     )
 
 
@@ -58,4 +59,4 @@ def test_numbers_are_added_and_the_first_places_stay() -> None:
     )
     assert merged.matched == {0: 10}
     assert merged.glimpsed == Glimpsed(14, 12, Counter(IBAN=12))
-    assert (merged.turn_by_turn, merged.unmarked) == (4, {"a": 18})
+    assert (merged.turn_by_turn, merged.unmarked, merged.guessed) == (4, {"a": 18}, {"a": 6})

@@ -34,6 +34,8 @@ class Counts:
     """Conversations of which the template made an example per answer."""
     unmarked: Counter[str] = field(default_factory=Counter)
     """Answers taken from tickets whose export does not say whether customers saw them, by dataset."""
+    guessed: Counter[str] = field(default_factory=Counter)
+    """Threads of mail that were put together by a guess, by dataset (inputs/mail.py)."""
 
     def merge(self, later: Counts) -> None:
         """Add what was counted in rows that come after these."""
@@ -43,5 +45,6 @@ class Counts:
         self.glimpsed.merge(later.glimpsed)
         self.turn_by_turn += later.turn_by_turn
         self.unmarked.update(later.unmarked)
+        self.guessed.update(later.guessed)
         if self.personal is not None and later.personal is not None:
             self.personal.merge(later.personal)

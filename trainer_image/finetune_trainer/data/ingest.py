@@ -24,19 +24,21 @@ from finetune_api.contract.workspace import Workspace
 from finetune_api.errors import DataError
 from finetune_trainer.data.anonymize import KEY_VARIABLE, Found, Placed, check_key
 from finetune_trainer.data.anonymize.detectors import credentials_of
-from finetune_trainer.data.anonymize.glance import Glimpsed
+from finetune_trainer.data.anonymize.glance import Glance, Glimpsed
 from finetune_trainer.data.batches import batches
+from finetune_trainer.data.correction.names_shown import class_told
+from finetune_trainer.data.correction.personal_labels import PersonalLabels, found_in, glimpsed_in, refuse
 from finetune_trainer.data.correction.tally import SAMPLES, Tally
 from finetune_trainer.data.counts import Counts
 from finetune_trainer.data.dask_engine import DaskWorkers
 from finetune_trainer.data.inputs.detect import shape_of
 from finetune_trainer.data.inputs.formats import Shape
 from finetune_trainer.data.inputs.read import join_mail
-from finetune_trainer.data.inputs.shown import value_shown
 from finetune_trainer.data.marks import mark
 from finetune_trainer.data.plain import from_plain, to_plain
 from finetune_trainer.data.problems import Problems
-from finetune_trainer.data.rows import Outcome, RowPipeline
+from finetune_trainer.data.rows import BY_KEY, Outcome, RowPipeline
+from finetune_trainer.data.selection.split import hidden
 from finetune_trainer.data.spool import Spool, committed
 from finetune_trainer.data.workers import Workers, worker_count
 from finetune_trainer.digests import Contents, contents_of
@@ -74,8 +76,8 @@ class Done:
     """Of datasets that were begun."""
     labels: dict[str, int] = field(default_factory=dict)
     """Classes and their numbers."""
-    label_roles: dict[str, set[str]] = field(default_factory=dict)
-    """Of the datasets in which each class occurs."""
+    label_datasets: dict[str, set[int]] = field(default_factory=dict)
+    """Numbers of the datasets in which each class occurs."""
     counts: Counts = field(default_factory=Counts)
 
 
@@ -163,6 +165,11 @@ class Ingest:
         return KEY_VARIABLE in self._environment
 
     @property
+    def differs_from_run_to_run(self) -> bool:
+        """Whether another run replaces people otherwise, since its key is another one."""
+        return self.settings.anonymize.strategy in BY_KEY and not self.key_is_given
+
+    @property
     def turn_by_turn(self) -> int:
         """Conversations of which the template made an example per answer."""
         return self.done.counts.turn_by_turn
@@ -222,7 +229,7 @@ class Ingest:
         ends: deque[tuple[int, int]] = deque()
         left = batches(dataset, number, files, shape, begin=(self.done.file, self.done.rows), ends=ends, enough=self._enough)
         for outcome in workers.outcomes(left):
-            self._take(outcome, dataset)
+            self._take(outcome)
             self.done.file, self.done.rows = ends.popleft()
             self._commit(now=False)
             rows = sum(self.problems.read.values())
@@ -243,34 +250,57 @@ class Ingest:
     def finish(self) -> None:
         """Close the spool.
 
-        Raises: DataError if rows must be mended, too much personal data is left, or a label is in no training row.
+        Raises: DataError if rows must be mended, too much personal data is left, labels hold some that would be replaced in a
+            text, or a label is in no training row.
         """
         self.spool.close()
         self.problems.raise_if_any()
         if self.personal is not None:
             self.personal.raise_if_more_is_left_than(self.settings.anonymize.max_residual_rate)
-        for label, roles in self.done.label_roles.items():
+        if self.personal is not None:
+            refuse(self.personal_labels())
+        for label, datasets in self.done.label_datasets.items():
+            roles = {self.sources[number].dataset.role for number in datasets}
             if "train" not in roles:
                 where = f"stands in the data of role {', '.join(sorted(roles))}, but in no training row"
                 raise DataError(
-                    f"the label {value_shown(label)} {where}",
+                    f"the label {class_told(label)} {where}",
                     field="spec.datasets",
                     hint="Is it misspelt, or are training rows for it missing?",
                 )
+
+    def personal_labels(self) -> list[PersonalLabels]:
+        """The datasets whose labels hold personal data, or seem to where nobody asked for anonymisation."""
+        of: dict[int, list[str]] = {}
+        for label, datasets in self.done.label_datasets.items():
+            for number in datasets:
+                of.setdefault(number, []).append(label)
+        found = []
+        for number, labels in sorted(of.items()):
+            if self.pipeline.anonymizer is not None:
+                holding, kinds = found_in(labels, self.pipeline.anonymizer)
+            else:
+                holding, kinds = glimpsed_in(labels, Glance(self.settings.anonymize.languages))
+            if holding:
+                dataset, column = self.sources[number].dataset, self.sources[number].shape.fields["label"]
+                found.append(PersonalLabels(dataset.name, dataset.field, column, len(labels), holding, kinds))
+        return found
 
     def _enough(self) -> frozenset[str]:
         """Rules that need no further sample, whatever the batches say that are still on their way: these come first."""
         return frozenset(rule for rule, samples in self.tally.samples.items() if len(samples) >= SAMPLES)
 
-    def _take(self, outcome: Outcome, dataset: DatasetInput) -> None:
+    def _take(self, outcome: Outcome) -> None:
         """Write what became of a batch, and add its counts."""
         block = outcome.block
         numbers = [self.labels.setdefault(label, len(self.labels)) for label in block.labels]
         for label in block.labels:
-            self.done.label_roles.setdefault(label, set()).add(dataset.role)
+            self.done.label_datasets.setdefault(label, set()).add(len(self.sources) - 1)
         labelled = block.examples["label"] >= 0
         if numbers:
             block.examples["label"][labelled] = np.array(numbers, dtype=np.int32)[block.examples["label"][labelled]]
+        if self.key is not None:
+            block.examples["group"] = hidden(block.examples["group"], self.key)
         self.spool.write(block, outcome.rows, outcome.shingles, outcome.factors)
         self.done.counts.merge(outcome.counts)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,14 @@ class Records:
     """Shape (rows,), dtype ROW."""
     shingles: NDArray[np.uint32]
     """Sets of pairs of words of all rows, one after another; empty where near-duplicates are not looked for."""
+    open: Callable[[NDArray[np.uint64]], NDArray[np.uint64]] | None = field(default=None, repr=False)
+    """Makes of the numbers of groups in `examples` those that decide the split (selection/split.py); None: they do."""
+
+    def groups(self, examples: NDArray[np.void]) -> NDArray[np.uint64]:
+        """The groups of some examples by the numbers that decide the split: for memory alone, since anybody can try whose they
+        are."""
+        numbers: NDArray[np.uint64] = np.asarray(examples["group"])
+        return numbers if self.open is None else self.open(numbers)
 
     @property
     def first(self) -> NDArray[np.int64]:

@@ -30,8 +30,8 @@ def referred(dataset: DatasetInput, files: Sequence[DataFile], ingest: Ingest) -
     problems, counts, used = Problems(), np.zeros(BUCKETS, np.int64), 0
     for batch in batches(dataset, 0, files, shape_of(dataset, files, ingest.task)):
         with told_without_words(lambda: batch.place):  # noqa: B023 - asked before the next one comes
-            for _, example in ingest.pipeline.understood(batch, problems):
-                counts += counted(hashed_ngrams(text_of(example)))
+            for one in ingest.pipeline.understood(batch, problems):
+                counts += counted(hashed_ngrams(text_of(one.example)))
                 used += 1
     problems.raise_if_any()
     if not counts.any():

@@ -40,6 +40,8 @@ from finetune_trainer.data.weighting.quality import QualityFactor
 from finetune_trainer.data.weighting.relevance import hashed_ngrams_of_all, text_of
 from finetune_trainer.data.weighting.weights import FieldRules
 
+BY_KEY = ("surrogate", "hash")
+"""Strategies of the anonymisation whose result differs with the key."""
 _RUNNING_TEXT_TOKENS = 1024
 _LIGHTEST, _HEAVIEST = 1e-30, 1e30
 """Of a weight above 0, so that as float32 it neither becomes 0, which leaves the row out, nor infinite."""
@@ -85,12 +87,22 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Understood:
+    """A row that can be used, corrected and without personal data."""
+
+    row: Row = field(repr=False)
+    example: Example = field(repr=False)
+    group: int
+    """Number of its group for the split."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Used:
     """A row of which something became."""
 
     example: Example
     asked: int
-    """Group number of what is asked."""
+    """Number of what is asked, as it is learned."""
     rules: float
     """Factor of the weight; the row's own stands in the example."""
     quality: float
@@ -124,9 +136,11 @@ class RowPipeline:
         self.cleaner = Cleaner(self.settings.clean, self.settings.anonymize)
         wanted = self.settings.anonymize
         self.anonymizer = Anonymizer(wanted, environment, detectors) if wanted.strategy != "none" else None
+        self._differs_by_key = wanted.strategy in BY_KEY
         weighting = self.settings.weighting
         self.rules = FieldRules(weighting.rules)
         self._unmarked: Counter[str] = Counter()
+        self._guessed: Counter[str] = Counter()
         self.quality = QualityFactor(weighting.quality) if weighting.quality is not None else None
         self.glance = Glance(wanted.languages) if wanted.strategy == "none" else None
         self.template: ChatTemplate | None = None
@@ -146,13 +160,13 @@ class RowPipeline:
     def _outcome(self, batch: Batch) -> Outcome:
         problems = Problems()
         self.rules.matched = Counter()
-        self._unmarked = Counter()
+        self._unmarked, self._guessed = Counter(), Counter()
         before = self.template.turn_by_turn if self.template else 0
         read = self.understood(batch, problems)
         glimpsed = Glimpsed()
         if self.glance is not None and batch.glance:
-            glimpsed = self.glance(example for _, example in read[: batch.glance])
-        used = [one for row, example in read for one in self._used(row, example, batch, problems)]
+            glimpsed = self.glance(one.example for one in read[: batch.glance])
+        used = [one for found in read for one in self._used(found, batch, problems)]
         drafts = [draft for one in used for draft in one.drafts]
         block = self.encoder.block(drafts, whole_texts=batch.shape.format == "text")
         became = iter(block.of_draft)
@@ -170,10 +184,11 @@ class RowPipeline:
                 glimpsed,
                 self.template.turn_by_turn - before if self.template else 0,
                 self._unmarked,
+                self._guessed,
             ),
         )
 
-    def understood(self, batch: Batch, problems: Problems) -> list[tuple[Row, Example]]:
+    def understood(self, batch: Batch, problems: Problems) -> list[Understood]:
         """The rows that can be used as examples, corrected and without personal data.
 
         Args:
@@ -182,11 +197,15 @@ class RowPipeline:
         self.cleaner.begin(batch.dataset.name, batch.file, letters=batch.letters, enough=batch.enough)
         read = [one for row in batch.rows for one in self._examples(row, batch, problems)]
         if self.anonymizer is None:
-            return read
+            return [Understood(row, example, self._group(row, example)) for row, example in read]
         self.anonymizer.count = Found()
         places = [f"{batch.file} line {row.line}" for row, _ in read]
         examples = self.anonymizer.all([example for _, example in read], places)
-        return [(row, example) for (row, _), example in zip(read, examples, strict=True)]
+        return [
+            # What a key decides must not decide the split: without a key from outside each run would hold out other rows.
+            Understood(row, example, self._group(row, before if self._differs_by_key else example))
+            for (row, before), example in zip(read, examples, strict=True)
+        ]
 
     def _examples(self, row: Row | BrokenRow, batch: Batch, problems: Problems) -> Iterator[tuple[Row, Example]]:
         """The row as an example, understood and corrected; nothing if it cannot be used."""
@@ -204,12 +223,14 @@ class RowPipeline:
                 corrected = self.cleaner(example, line=row.line)
                 if batch.shape.format == "tickets" and (answers := answers_without_mark(row.value)):
                     self._unmarked[dataset.name] += answers
+                self._guessed.update([dataset.name] if row.is_guessed else [])
                 yield row, corrected
             except UnusableRow as unusable:
                 _leave_out(row, unusable, batch, problems)
 
-    def _used(self, row: Row, example: Example, batch: Batch, problems: Problems) -> Iterator[_Used]:
+    def _used(self, found: Understood, batch: Batch, problems: Problems) -> Iterator[_Used]:
         """An example with its documents, one or several; nothing if it cannot be used."""
+        row, example = found.row, found.example
         try:
             documents = self._documents(example)
             rules = self.rules(row.value)
@@ -219,11 +240,8 @@ class RowPipeline:
             return
         weight = example.weight * rules * quality
         weight = min(_HEAVIEST, max(_LIGHTEST, weight)) if weight else 0.0
-        own = row.group if example.group is None else example.group
-        own = self._known_group(row) if own is None else own
         asked = group_number(_own_group(example), seed=self.settings.split.seed)
-        group = asked if own is None else group_number(own, seed=self.settings.split.seed)
-        place = (batch.number, batch.file_number, row.line, group)
+        place = (batch.number, batch.file_number, row.line, found.group)
         drafts = [Draft(document, example.label, weight, *place) for document in documents]
         yield _Used(example, asked, rules, quality, drafts)
 
@@ -262,6 +280,12 @@ class RowPipeline:
             return asked, 0
         conversation = "\n".join(f"{message.role}: {message.content}" for message in before)
         return group_number(prompt_group(conversation), seed=seed), group_number(" ".join(answer), seed=seed) or 1
+
+    def _group(self, row: Row, example: Example) -> int:
+        """Number of the group for the split: the declared one, or else what is asked."""
+        own = row.group if example.group is None else example.group
+        own = self._known_group(row) if own is None else own
+        return group_number(_own_group(example) if own is None else own, seed=self.settings.split.seed)
 
     def _group_by(self, dataset: DatasetInput) -> str | None:
         return self.settings.split.group_by if dataset.role == "train" else None

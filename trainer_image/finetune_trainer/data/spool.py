@@ -10,7 +10,8 @@ dead, and what that still appends then lies beyond the mark, where nobody looks.
     factors.bin ngrams.bin                      by which they are weighed: weighting/factors.py
     commit.json                                 what the examples are of, the lengths, and what was counted
 
-It holds no text: tokens are those of rows that are already anonymous, and counts name files, lines and reasons.
+It holds no text: tokens are those of rows that are already anonymous, numbers of their groups are hidden under the key of the
+anonymisation, and counts name files, lines, reasons and classes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune_trainer.data.records import Records
+from finetune_trainer.data.selection.split import opened
 from finetune_trainer.data.store import EXAMPLE, FINGERPRINT, ROW, Documents
 from finetune_trainer.data.tokens.encode import Block
 from finetune_trainer.data.weighting.factors import FACTORS, FactorBlock, Factors
@@ -129,9 +132,14 @@ class Spool:
         """Everything that was written, mapped."""
         return Documents(*(self._mapped(name) for name in _FILES[:3]))
 
-    def records(self) -> Records:
-        """Everything by which examples are selected, mapped."""
-        return Records(*(self._mapped(name) for name in _FILES[2:6]))
+    def records(self, key: bytes | None = None) -> Records:
+        """Everything by which examples are selected, mapped.
+
+        Args:
+            key: under which the numbers of groups were hidden before they came here; None: they were not.
+        """
+        examples, fingerprints, rows, shingles = (self._mapped(name) for name in _FILES[2:6])
+        return Records(examples, fingerprints, rows, shingles, None if key is None else partial(opened, key=key))
 
     def factors(self) -> Factors:
         """What the weights of rows are made of, mapped."""

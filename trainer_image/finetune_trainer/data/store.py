@@ -33,7 +33,7 @@ EXAMPLE = np.dtype(
 )
 """offset, length: where its tokens are; prompt: tokens before the first supervised one; supervised: how many have loss;
 label: number of its class, -1 for none; weight: factor on its loss; dataset, file, line: where it came from; group: hash,
-keyed in the splits of anonymous data (selection/split.py)."""
+hidden under the key of the anonymisation where there is one (selection/split.py)."""
 
 ROW = np.dtype(
     [

@@ -24,6 +24,7 @@ from finetune_api.errors import DataError, UserError
 from finetune_api.uris import file_path, file_uri
 from finetune_api.v1alpha1.data import FieldMapping
 from finetune_trainer.data.compare import KEYED
+from finetune_trainer.data.correction.names_shown import names_shown
 from finetune_trainer.data.inputs.detect import DETECTED_FROM, detect
 from finetune_trainer.data.inputs.formats import Example, Shape, UnusableRow, lookup, to_example
 from finetune_trainer.data.inputs.read import BrokenRow, Row, read_rows
@@ -42,6 +43,7 @@ class Version:
     kind: str
     """prepared, report or rows."""
     numbers: dict[str, Any]
+    """Labels of rows as they come stand here as they are, for `with_labels_shown`; all else can be shown."""
     rows: NDArray[np.void] | None = None
     """Dtype KEYED; None where only a report is there."""
     splits: dict[str, NDArray[np.uint64]] = field(default_factory=dict)
@@ -50,6 +52,14 @@ class Version:
     """Whose tokens were counted: contents of different tokenizers cannot be compared."""
     asked: bool = True
     """Whether it is known what raw rows ask; if not, each is known by all of its fields."""
+
+
+def with_labels_shown(*versions: Version) -> None:
+    """Cover the labels of rows as they come, the same label alike in every version."""
+    known = {label for one in versions for label in one.numbers["labels"]}
+    shown = names_shown(sorted(known), "class")
+    for one in versions:
+        one.numbers["labels"] = {shown[label]: count for label, count in one.numbers["labels"].items()}
 
 
 def read_version(place: str, *, key: str | None, task: str, fields: FieldMapping, environment: Mapping[str, str]) -> Version:
@@ -116,7 +126,9 @@ def _numbers_of(report: Mapping[str, Any]) -> dict[str, Any]:
     dropped: Counter[str] = Counter()
     for one in report["datasets"]:
         dropped.update(one.get("dropped") or {})
-    labels = {label: sum(counts.values()) for label, counts in (report.get("labels") or {}).items()}
+    of_report: Mapping[str, Mapping[str, int]] = report.get("labels") or {}
+    shown = names_shown(of_report, "class")  # a report of before may name them
+    labels = {shown[label]: sum(counts.values()) for label, counts in of_report.items()}
     return {
         "counts": {"rows read": summary["examples"]["read"], "examples kept": summary["examples"]["kept"]},
         "splits": {name: numbers["examples"] for name, numbers in report["splits"].items()},
@@ -168,7 +180,7 @@ def _raw(place: str, *, key: str | None, task: str, fields: FieldMapping, enviro
     quantiles = np.quantile(lengths[:count], list(_QUANTILES.values()))
     numbers = {
         "counts": {"rows": count, "rows that cannot be read": unreadable},
-        "fields": dict(there),
+        "fields": {shown: there[name] for name, shown in names_shown(there, "field").items()},
         "labels": dict(labels),
         "unit": "characters",
         "lengths": {name: float(value) for name, value in zip(_QUANTILES, quantiles, strict=True)},

@@ -8,6 +8,7 @@ from typing import Any
 from finetune_api.contract.data_words import entity
 from finetune_trainer.data.anonymize import DETECTORS
 from finetune_trainer.data.anonymize.glance import Glimpsed
+from finetune_trainer.data.correction.personal_labels import warned
 from finetune_trainer.data.ingest import Ingest
 from finetune_trainer.evidence.measured import SOURCE, quality
 
@@ -20,6 +21,8 @@ def personal_warnings(ingest: Ingest) -> Iterator[str]:
             f"Personal data was not looked for, but {seen.holding:,} of the first {seen.examples:,} examples seem to hold some:"
             " set preparation.anonymize.strategy, or look at them."
         )
+    if ingest.personal is None:
+        yield from warned(ingest.personal_labels())
 
 
 def anonymization(ingest: Ingest) -> str:
@@ -63,7 +66,7 @@ def personal_details(ingest: Ingest) -> dict[str, Any]:
             "kinds": dict(done.left.most_common()),
             "allowed": said.max_residual_rate,
         },
-        "keyForgotten": said.strategy in ("surrogate", "hash") and not ingest.key_is_given,
+        "keyForgotten": ingest.differs_from_run_to_run,
         "quality": quality(),
         "qualitySource": SOURCE,
     }

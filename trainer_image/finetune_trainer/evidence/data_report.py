@@ -1,4 +1,8 @@
-"""The data report: what was read, what became of it and why, in numbers and never in content."""
+"""The data report: what was read, what became of it and why, in numbers.
+
+Texts stand in it covered, or where personal data was replaced masked once more (excerpts.py); names of classes that seem to be
+people are covered too.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import numpy as np
 from finetune_api.contract.summary import DataSummary
 from finetune_api.v1alpha1.weighting import Weighting
 from finetune_trainer.data.correction.clean import RULES
+from finetune_trainer.data.correction.names_shown import names_shown
 from finetune_trainer.data.correction.tally import Tally
 from finetune_trainer.data.ingest import Ingest
 from finetune_trainer.data.selection.repeats import compared
@@ -20,7 +25,7 @@ from finetune_trainer.data.weighting.weighing import Weighed
 from finetune_trainer.data.weighting.weights import condition
 from finetune_trainer.evidence.data_numbers import example_shape, extremes, split_report
 from finetune_trainer.evidence.data_personal import anonymization, personal_details, personal_warnings
-from finetune_trainer.evidence.data_warnings import data_warnings, rules_without_rows, unmarked_answers
+from finetune_trainer.evidence.data_warnings import data_warnings, guessed_threads, rules_without_rows, unmarked_answers
 from finetune_trainer.evidence.excerpts import Excerpts
 
 
@@ -74,7 +79,7 @@ class DataReport:
     max_length: dict[str, Any]
     splits: dict[str, dict[str, Any]]
     labels: dict[str, dict[str, int]]
-    """Examples per class and split."""
+    """Examples per class and split; classes as correction/names_shown.py shows them."""
     template: dict[str, Any]
     shape_of_an_example: list[dict[str, Any]]
     """Pieces of the first training example: control tokens as they are, content as a number of tokens."""
@@ -121,11 +126,12 @@ def data_report(
         contamination: see DropCounter.
     """
     numbers = {name: split_report(documents) for name, documents in splits.items()}
-    per_label: dict[str, dict[str, int]] = {label: {} for label in labels}
+    classes = list(names_shown(labels, "class").values())
+    per_label: dict[str, dict[str, int]] = {name: {} for name in classes}
     for name, documents in splits.items():
         for label, count in zip(*np.unique(documents.examples["label"], return_counts=True), strict=True):
             if label >= 0:
-                per_label[labels[label]][name] = int(count)
+                per_label[classes[label]][name] = int(count)
     template = ingest.template
     has_prompts = any(source.shape.format != "text" for source in ingest.sources)
     warnings = list(data_warnings(summary, numbers, per_label, has_prompts=has_prompts))
@@ -137,7 +143,9 @@ def data_report(
             f"The chat template rewrites earlier turns: {ingest.turn_by_turn:,} conversations became one example per answer."
         )
     warnings += [f'Dataset "{one.dataset.name}": {said}' for one in ingest.sources for said in one.shape.unused]
-    warnings += unmarked_answers(ingest.done.counts.unmarked, {one.dataset.name: one.dataset.field for one in ingest.sources})
+    fields = {one.dataset.name: one.dataset.field for one in ingest.sources}
+    warnings += unmarked_answers(ingest.done.counts.unmarked, fields)
+    warnings += guessed_threads(ingest.done.counts.guessed, fields)
     warnings += rules_without_rows(ingest.settings.weighting.rules, ingest.done.counts.matched)
     sources = ingest.sources
     kept = np.zeros(len(sources), np.int64)

@@ -85,3 +85,19 @@ def unmarked_answers(answers: Mapping[str, int], fields: Mapping[str, str]) -> l
         f" question and answer with {fields[name]}.fields.prompt and {fields[name]}.fields.completion."
         for name, count in answers.items()
     ]
+
+
+def guessed_threads(threads: Mapping[str, int], fields: Mapping[str, str]) -> list[str]:
+    """Conversations of mail in which a customer's message may be learned as an answer.
+
+    Args:
+        threads: by dataset.
+        fields: where each dataset stands in the manifest.
+    """
+    return [
+        f'Dataset "{name}": {count:,} {"conversation" if count == 1 else "conversations"} of three or more people'
+        f" {'was' if count == 1 else 'were'} put together by subject, or by a message that is not there. Whoever did not begin"
+        " counts as answering, so what a customer wrote may be learned as an answer: say whose messages are answers with"
+        f" {fields[name]}.mail.insideDomains."
+        for name, count in threads.items()
+    ]

@@ -73,7 +73,7 @@ def repeats(value: Mapping[str, Any]) -> str:
     if value.get("keyForgotten"):
         return (
             "The key of the anonymisation was made for this run and forgotten: another run replaces people otherwise, so its"
-            " digest and its numbers differ."
+            " digest and its numbers differ. It holds out the same rows, unless a replacement makes one too long or a copy."
         )
     return "On the same number of processes of the same kind the numbers are the same bit for bit; elsewhere up to rounding."
 

@@ -21,7 +21,6 @@ from finetune_trainer.data.ingest import Ingest
 from finetune_trainer.data.records import FIRST_SUITE, TEST, TRAIN, VALIDATION, let_go
 from finetune_trainer.data.selection.dropped import DropCounter
 from finetune_trainer.data.selection.select import Selection, choose_max_length, select
-from finetune_trainer.data.selection.split import without_names
 from finetune_trainer.data.store import Documents, SplitWriter, gather, open_documents
 from finetune_trainer.data.weighting.relevance import WhatMatters
 from finetune_trainer.data.weighting.weighing import weigh
@@ -73,7 +72,7 @@ def select_and_write(
     counter = DropCounter(datasets)
     (scratch / "select").mkdir()
     selection = select(
-        ingest.spool.records(),
+        ingest.spool.records(ingest.key),
         roles=roles,
         names=datasets,
         max_length=min(max_length, ingest.context_length),
@@ -94,8 +93,8 @@ def select_and_write(
     renumber = np.array([labels.index(label) for label in ingest.labels], dtype=np.int32)
     end = _end_of_cut(ingest)
     for name, destination in names.items():
-        folder, key = aside / name, ingest.key
-        _write_split(spool, weights, selection, destination, folder, renumber=renumber, end_token=end, key=key, beat=beat)
+        folder = aside / name
+        _write_split(spool, weights, selection, destination, folder, renumber=renumber, end_token=end, beat=beat)
     splits = {name: open_documents(aside / name) for name in names}
     digest = _digest(aside, list(names), beat)
     mixing = [source.dataset.weight for source in ingest.sources]
@@ -152,14 +151,9 @@ def _write_split(
     *,
     renumber: np.ndarray,
     end_token: int | None,
-    key: bytes | None,
     beat: Callable[[], None],
 ) -> None:
-    """Copy one split out of the spool, cutting what is too long where that was asked for.
-
-    Args:
-        key: of the anonymisation; with one, the numbers of groups lead to no group either.
-    """
+    """Copy one split out of the spool, cutting what is too long where that was asked for."""
     writer = SplitWriter(folder)
     chosen = np.flatnonzero(selection.destination == destination)
     for begin in range(0, len(chosen), _WRITTEN_AT_ONCE):
@@ -169,8 +163,6 @@ def _write_split(
         if end_token is not None and cut.any():
             tokens[examples["offset"][cut] + examples["length"][cut] - 1] = end_token
         examples["weight"] = weights[indices]
-        if key is not None:
-            examples["group"] = without_names(examples["group"], key)
         labelled = examples["label"] >= 0
         examples["label"][labelled] = renumber[examples["label"][labelled]] if len(renumber) else -1
         writer.write(tokens, supervised, examples)

@@ -13,6 +13,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import stages
 from finetune_operator.brain.stages import Stage
 from finetune_trainer.data.inputs import documents
 from finetune_trainer.data.inputs.read import BrokenRow, Row, read_rows
+from finetune_trainer.data.inputs.threads import Head, threads
 from finetune_trainer.sources import DataFile
 from pdf import a_pdf
 from rows import chats, write_jsonl
@@ -166,6 +168,22 @@ def test_a_document_of_one_endless_line_takes_linear_time(tmp_path: Path) -> Non
         found = read(path)
     assert len(found) == 7_500
     assert all(isinstance(row, Row) and len(row.value["text"]) <= 4_000 for row in found)
+
+
+@pytest.mark.parametrize("inside", [(), ("firma.example",)], ids=["guessed", "declared"])
+def test_a_mailbox_of_one_subject_takes_linear_time(inside: tuple[str, ...]) -> None:
+    def heads(parents: tuple[str, ...], people: int) -> list[Head]:
+        numbered = [(n, f"k{n % people}@k.example", (f"r{n}@firma.example", "hilfe@firma.example")) for n in range(30_000)]
+        when = datetime(2026, 11, 2, tzinfo=UTC)
+        return [Head(n, f"<{n}>", parents, "rechnung", True, sender, to, when) for n, sender, to in numbered]
+
+    with in_cpu_seconds(20):
+        apart, together, lost = (
+            [len(thread.members) for thread in threads(heads(parents, people), inside)]
+            for parents, people in (((), 30_000), ((), 1), (("<gone>",), 1))
+        )
+    assert len(apart) == 30_000
+    assert together == lost == [30_000]
 
 
 def test_a_letter_with_a_million_marks_costs_its_own_row(causal_lm: Path, tmp_path: Path) -> None:

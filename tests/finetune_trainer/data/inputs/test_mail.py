@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
 from email.message import EmailMessage
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -13,15 +16,38 @@ from finetune_trainer.data.inputs.quotes import without_quotes
 from finetune_trainer.data.inputs.read import BrokenRow, Row, join_mail, read_rows
 from finetune_trainer.sources import DataFile
 
+BEGINNING = datetime(2026, 11, 2, 10, tzinfo=timezone(timedelta(hours=1)))
+
 
 def a_mail(
-    key: str, sender: str, text: str, *, to: str = "", minute: int = 0, subject: str = "Drucker", html: bool = False
+    key: str,
+    sender: str,
+    text: str,
+    *,
+    to: str = "",
+    minute: int = 0,
+    day: float | None = 0,
+    subject: str = "Drucker",
+    html: bool = False,
+    recipients: str = "",
+    copies: str = "",
 ) -> bytes:
+    """A message.
+
+    Args:
+        to: the message that it answers.
+        day: after the first of all; None: it has no date.
+    """
     message = EmailMessage()
     message["From"] = sender
     message["Subject"] = subject
-    message["Date"] = f"Mon, 02 Nov 2026 10:{minute:02}:00 +0100"
+    if day is not None:
+        message["Date"] = format_datetime(BEGINNING + timedelta(days=day, minutes=minute))
     message["Message-ID"] = f"<{key}@example.org>"
+    if recipients:
+        message["To"] = recipients
+    if copies:
+        message["Cc"] = copies
     if to:
         message["In-Reply-To"] = f"<{to}@example.org>"
     message.set_content(text, subtype="html" if html else "plain", charset="utf-8" if html else "iso-8859-1")
@@ -81,7 +107,7 @@ def test_a_reply_that_names_no_message_is_found_by_its_subject_and_html_is_read_
     tmp_path: Path,
 ) -> None:
     reply = a_mail("a", "help@firma.example", "<p>Bitte <b>einschalten</b>.</p><blockquote>alt</blockquote>", minute=5,
-                   subject="Re: drucker", html=True)  # fmt: skip
+                   subject="Re: drucker", html=True, recipients="k@kunde.example")  # fmt: skip
     (found,) = conversations([a_box(tmp_path / "box", QUESTION, reply)])
     assert isinstance(found, Conversation)
     assert found.turns[1] == ("assistant", "Bitte einschalten.")
@@ -91,6 +117,110 @@ def test_two_threads_of_the_same_subject_that_are_no_replies_stay_apart(tmp_path
     other = a_mail("z", "x@kunde.example", "Auch meiner.", minute=2)
     found = list(conversations([a_box(tmp_path / "box", QUESTION, ANSWER, other)]))
     assert [type(one) for one in found] == [Conversation, Unreadable]
+
+
+# ---------------------------------------------------------------- which messages are one conversation
+
+DESK, AGENT = "Service <hilfe@firma.example>", "anna@firma.example"
+
+
+def told(folder: Path, *mails: bytes, inside: Sequence[str] = ()) -> list[tuple[str, ...]]:
+    """The texts of each conversation, in order of its first message in the mailbox."""
+    found = [one for one in conversations([a_box(folder / "box", *mails)], inside=inside) if isinstance(one, Conversation)]
+    return [tuple(text for _, text in one.turns) for one in sorted(found, key=lambda one: one.number)]
+
+
+def exchange(name: str, day: float, *, later: float = 0.1) -> tuple[bytes, bytes]:
+    """A customer writes of an invoice and the desk answers, both to messages that are not there."""
+    customer, subject = f"{name}@{name}.example", "Re: Rechnung"
+    asked = a_mail(f"{name}-q", customer, f"{name} fragt.", to=f"gone-{name}", subject=subject, day=day, recipients=DESK)
+    answer = f"Antwort an {name}."
+    told = a_mail(f"{name}-a", DESK, answer, to=f"lost-{name}", subject=subject, day=day + later, recipients=customer)
+    return asked, told
+
+
+@pytest.mark.parametrize("inside", [(), ("firma.example",)], ids=["guessed", "declared"])
+@pytest.mark.parametrize("apart", [365, 2, 0.05], ids=["a year", "two days", "an hour"])
+def test_customers_who_write_of_the_same_subject_are_a_conversation_each(
+    tmp_path: Path, apart: float, inside: tuple[str, ...]
+) -> None:
+    exchanges = [exchange(name, number * apart) for number, name in enumerate(("adam", "berta", "carl"))]
+    found = told(tmp_path, *(mail for one in exchanges for mail in one), inside=inside)
+    assert found == [(f"{name} fragt.", f"Antwort an {name}.") for name in ("adam", "berta", "carl")]
+
+
+@pytest.mark.parametrize("inside", [(), ("firma.example",)], ids=["guessed", "declared"])
+def test_a_reply_is_put_beside_its_subject_for_thirty_days(tmp_path: Path, inside: tuple[str, ...]) -> None:
+    assert len(told(tmp_path, *exchange("adam", 0, later=29.9), inside=inside)) == 1
+    assert told(tmp_path, *exchange("adam", 0, later=30.1), inside=inside) == []
+
+
+def test_the_thirty_days_count_from_the_last_message(tmp_path: Path) -> None:
+    again = a_mail("again", "adam@adam.example", "Und nun?", subject="AW: Rechnung", day=40, recipients=DESK)
+    last = a_mail("last", DESK, "Erledigt.", subject="AW: Rechnung", day=41, recipients="adam@adam.example")
+    found = told(tmp_path, *exchange("adam", 0, later=20), again, last)
+    assert found == [("adam fragt.", "Antwort an adam.", "Und nun?", "Erledigt.")]
+
+
+def test_a_message_without_a_date_is_put_nowhere_by_its_subject(tmp_path: Path) -> None:
+    asked = exchange("adam", 0)[0]
+    timeless = asked.replace(b"Date:", b"X-Date:")
+    undated = a_mail("x", DESK, "Irgendwann.", subject="Re: Rechnung", day=None, recipients="adam@adam.example")
+    assert told(tmp_path, asked, undated) == told(tmp_path, timeless, undated) == []
+
+
+def test_a_colleague_who_answers_in_place_of_the_desk_answers_whom_he_writes_to(tmp_path: Path) -> None:
+    adam, berta = exchange("adam", 0)[0], exchange("berta", 0.01)[0]
+    reply = a_mail("r", AGENT, "Gern, Berta.", subject="Re: Rechnung", day=1, recipients="berta@berta.example")
+    for inside in ((), ("firma.example",)):
+        assert told(tmp_path, adam, berta, reply, inside=inside) == [("berta fragt.", "Gern, Berta.")]
+
+
+def test_a_copy_counts_as_much_as_a_recipient(tmp_path: Path) -> None:
+    asked = exchange("adam", 0)[0]
+    reply = a_mail("r", AGENT, "Gern.", subject="Re: Rechnung", day=1, recipients=DESK, copies="Adam <ADAM@adam.example>")
+    assert told(tmp_path, asked, reply) == [("adam fragt.", "Gern.")]
+
+
+@pytest.mark.parametrize("inside", [(), ("firma.example",)], ids=["guessed", "declared"])
+def test_customers_who_answer_one_letter_that_is_not_there_are_a_conversation_each(
+    tmp_path: Path, inside: tuple[str, ...]
+) -> None:
+    mails = []
+    for number, name in enumerate(("adam", "berta")):
+        customer = f"{name}@{name}.example"
+        asked = a_mail(f"{name}-q", customer, f"{name} fragt.", to="letter", day=number, recipients=DESK)
+        # Its references go back to the letter, as those of every mail program do.
+        reply = a_mail(f"{name}-a", DESK, f"Antwort an {name}.", to=f"{name}-q", day=number + 0.5, recipients=customer)
+        mails += [asked, reply.replace(b"In-Reply-To", b"References: <letter@example.org>\nIn-Reply-To")]
+    assert told(tmp_path, *mails, inside=inside) == [
+        ("adam fragt.", "Antwort an adam."),
+        ("berta fragt.", "Antwort an berta."),
+    ]
+
+
+def test_two_who_go_on_about_a_message_that_is_not_there_are_one_conversation_whatever_the_days(tmp_path: Path) -> None:
+    first = a_mail("1", "adam@adam.example", "Noch da?", to="gone", subject="a", recipients=DESK)
+    second = a_mail("2", DESK, "Ja.", to="gone", subject="b", day=90, recipients="adam@adam.example")
+    assert told(tmp_path, first, second) == [("Noch da?", "Ja.")]
+
+
+def test_that_three_people_were_put_together_by_subject_is_told_where_nobody_said_who_is_inside(tmp_path: Path) -> None:
+    asked, answered = exchange("adam", 0)
+    third = a_mail("r", AGENT, "Nachtrag.", subject="Re: Rechnung", day=1, recipients="adam@adam.example")
+    certain = a_mail("r", AGENT, "Nachtrag.", to="adam-a", subject="Re: Rechnung", day=1, recipients="adam@adam.example")
+    whole = answered.replace(b"<lost-adam@", b"<adam-q@")
+    two, three, sure = [asked, answered], [asked, answered, third], [asked, whole, certain]
+    for mails, inside, expected in (
+        (two, (), False),
+        (three, (), True),
+        (three, ("firma.example",), False),
+        (sure, (), False),
+    ):
+        box = DataFile(a_box(tmp_path / "box", *mails), "box", inside=inside)
+        (row,) = read_rows(box)
+        assert isinstance(row, Row)
+        assert row.is_guessed == expected
 
 
 @pytest.mark.parametrize(

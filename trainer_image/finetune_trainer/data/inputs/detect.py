@@ -18,7 +18,7 @@ from finetune_api.v1alpha1.data import DataFormat, FieldMapping
 from finetune_api.v1alpha1.evaluation import Task
 from finetune_trainer.data.inputs.formats import Shape, lookup
 from finetune_trainer.data.inputs.read import BrokenRow, Row, read_rows
-from finetune_trainer.data.inputs.shown import fields_shown
+from finetune_trainer.data.inputs.shown import fields_shown, is_like_a_value
 from finetune_trainer.data.inputs.tickets import help_desk
 from finetune_trainer.data.problems import how_to_mend
 from finetune_trainer.sources import DataFile, printable
@@ -104,7 +104,7 @@ def _fits_nothing(dataset: DatasetInput, name: str, row: Row, task: Task) -> Dat
         return DataError(
             f'{where} has no field "{wanted}"; it has {found}',
             field=f"{dataset.field}.fields.{meaning}",
-            hint=f'Did you mean "{printable(near[0])}"?' if near else None,
+            hint=f'Did you mean "{printable(near[0])}"?' if near and not any(map(is_like_a_value, there)) else None,
         )
     return DataError(
         f"{where} has {found}, which fit no format of the task {task}",

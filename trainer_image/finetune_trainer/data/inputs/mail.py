@@ -25,12 +25,15 @@ import lxml.etree
 import lxml.html
 
 from finetune_trainer.data.inputs.quotes import without_quotes
+from finetune_trainer.data.inputs.threads import NEVER, Head, is_inside, threads
 
 MAX_MESSAGE_BYTES = 16 * 2**20
 MAX_PARTS = 200
 """More MIME parts than any person's mail has: such a message is an attack or a machine's."""
 
 _MAX_TEXT = 1 << 20
+_MOST_RECIPIENTS = 50
+_ADDRESS = re.compile(r"""[^\s<>,;:"'()@]{1,64}@[^\s<>,;:"'()@]{1,253}""")
 _KNOWN = rb"from|to|subject|date|message-id|received|return-path|mime-version|delivered-to|reply-to|in-reply-to|references"
 _HEADER = re.compile(rb"^(" + _KNOWN + rb"):", re.IGNORECASE | re.MULTILINE)
 _REPLY = re.compile(r"^\s*(?:(?:re|aw|antw|wg|fwd?)\s*(?:\[\d+\])?:\s*)+", re.IGNORECASE)
@@ -53,17 +56,12 @@ class Conversation:
     thread: str
     turns: tuple[tuple[str, str], ...]
     """Role (user or assistant) and text."""
+    is_guessed: bool = False
+    """Whether three or more people write in it, nobody said who is inside, and it is not certain that they belong together."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Mail:
-    number: int
-    key: str
-    parents: tuple[str, ...]
-    subject: str
-    is_reply: bool
-    sender: str
-    when: datetime
+class _Mail(Head):
     text: _Kept
 
 
@@ -122,12 +120,13 @@ def conversations(paths: Iterable[Path], *, inside: Sequence[str] = ()) -> Itera
                 yield Unreadable(number, read)
             else:
                 mails.append(read)
-    for thread, members in _threads(mails).items():
-        turns = _turns(members, inside)
+    for thread in threads(mails, inside):
+        first, turns = thread.members[0].number, _turns(thread.members, inside)
         if turns:
-            yield Conversation(members[0].number, thread, turns)
+            is_guessed = thread.is_guessed and not inside and len({mail.sender for mail in thread.members}) > 2
+            yield Conversation(first, thread.name, turns, is_guessed)
         else:
-            yield Unreadable(members[0].number, "the mail has no answer")
+            yield Unreadable(first, "the mail has no answer")
 
 
 def _messages(path: Path) -> Iterator[bytes | None]:
@@ -160,6 +159,7 @@ def _read(number: int, raw: bytes, texts: _Texts) -> _Mail | str:
     try:
         message = email.message_from_bytes(raw)
         text = without_quotes(_text(message))
+        to = _ADDRESS.findall(f"{_header(message, 'To')} {_header(message, 'Cc')}")[:_MOST_RECIPIENTS]
     except (RecursionError, ValueError, LookupError, TypeError, AttributeError, lxml.etree.LxmlError):
         return "the message cannot be read"
     if not text:
@@ -171,7 +171,8 @@ def _read(number: int, raw: bytes, texts: _Texts) -> _Mail | str:
     plain = _REPLY.sub("", subject).strip().lower()
     # The same names come again in every message of a thread.
     names = (intern(key), tuple(map(intern, before)), intern(plain), plain != subject.strip().lower(), intern(sender))
-    return _Mail(number, *names, _date(message), texts.keep(text))
+    recipients = tuple(intern(address.lower()) for address in to)
+    return _Mail(number, *names, recipients, _date(message), texts.keep(text))
 
 
 def _header(message: Message, name: str) -> str:
@@ -187,7 +188,7 @@ def _date(message: Message) -> datetime:
         when = parsedate_to_datetime(str(message.get("Date", "")))
         return when if when.tzinfo else when.replace(tzinfo=UTC)
     except (ValueError, TypeError, OverflowError):
-        return datetime.min.replace(tzinfo=UTC)
+        return NEVER
 
 
 def _text(message: Message) -> str:
@@ -225,35 +226,12 @@ def _from_html(html: str) -> str:
     return str(root.text_content())
 
 
-def _threads(mails: list[_Mail]) -> dict[str, list[_Mail]]:
-    """Messages by their thread, in order of time; by subject only where a reply names no message that is here."""
-    root: dict[str, str] = {}
-
-    def find(key: str) -> str:
-        while (up := root.setdefault(key, key)) != key:
-            root[key] = key = root[up]
-        return key
-
-    known = {mail.key for mail in mails}
-    by_subject: dict[str, str] = {}
-    for mail in sorted(mails, key=lambda m: (m.when, m.number)):
-        for parent in mail.parents:
-            root[find(mail.key)] = find(parent)
-        if mail.subject and mail.is_reply and mail.subject in by_subject and not known.intersection(mail.parents):
-            root[find(mail.key)] = find(by_subject[mail.subject])
-        by_subject.setdefault(mail.subject, mail.key)
-    threads: dict[str, list[_Mail]] = {}
-    for mail in sorted(mails, key=lambda m: (m.when, m.number)):
-        threads.setdefault(find(mail.key), []).append(mail)
-    return threads
-
-
 def _turns(mails: list[_Mail], inside: Sequence[str]) -> tuple[tuple[str, str], ...]:
     turns: list[tuple[str, str]] = []
     for mail in mails:
-        is_inside = _is_inside(mail.sender, inside) if inside else mail.sender != mails[0].sender
-        role = "assistant" if is_inside else "user"
-        if not turns and is_inside:
+        answers = is_inside(mail.sender, inside) if inside else mail.sender != mails[0].sender
+        role = "assistant" if answers else "user"
+        if not turns and answers:
             continue  # a thread that we began asks nothing
         text = mail.text.read()
         if turns and turns[-1][0] == role:
@@ -264,8 +242,3 @@ def _turns(mails: list[_Mail], inside: Sequence[str]) -> tuple[tuple[str, str], 
     if turns and turns[-1][0] == "user":
         turns.pop()
     return tuple(turns)
-
-
-def _is_inside(sender: str, inside: Sequence[str]) -> bool:
-    domain = sender.rpartition("@")[2]
-    return any(sender == one or domain == one or domain.endswith(f".{one}") for one in map(str.lower, inside))

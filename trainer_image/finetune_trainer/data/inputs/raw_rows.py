@@ -38,6 +38,8 @@ class Row:
     value: dict[str, Any]
     group: str | None = None
     """What belongs on one side of the split with it: its thread, its document."""
+    is_guessed: bool = False
+    """Whether it is a thread of mail of which nobody knows for certain that it is one, nor who answers in it (mail.py)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def _mail(file: DataFile) -> Iterator[Row | BrokenRow]:
     for found in conversations((file.path, *file.more), inside=file.inside):
         if isinstance(found, Conversation):
             turns = [{"role": role, "content": text} for role, text in found.turns]
-            yield Row(found.number, {"messages": turns}, f"mail {found.thread}")
+            yield Row(found.number, {"messages": turns}, f"mail {found.thread}", found.is_guessed)
         else:
             yield BrokenRow(found.number, found.reason, drop=True)
 

@@ -6,7 +6,7 @@ would measure memory instead of learning, so of equal examples the one in the mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,13 @@ def by_key(blocks: Iterable[NDArray[np.void]], key: str, count: int, *, folder: 
 
 
 def find_copies(
-    blocks: Iterable[NDArray[np.void]], order: Sequence[str], count: int, kept: NDArray[np.int64], *, folder: Path
+    blocks: Iterable[NDArray[np.void]],
+    order: Sequence[str],
+    count: int,
+    kept: NDArray[np.int64],
+    *,
+    folder: Path,
+    in_memory: Callable[[NDArray[np.void]], NDArray[np.void]] = lambda part: part,
 ) -> None:
     """Find for all but one of equal examples the one that stays.
 
@@ -55,8 +61,10 @@ def find_copies(
         count: about how many there are.
         kept: written in place: at the index of a copy, the index of the one that stays.
         folder: a directory for scratch files.
+        in_memory: is given the examples of each part, to change fields of `order` that must not lie in scratch files as they
+            are compared.
     """
-    for part in by_key(blocks, "high", count, folder=folder):
+    for part in map(in_memory, by_key(blocks, "high", count, folder=folder)):
         keys = ("index", *reversed(order), "low", "high")
         ordered = part[np.lexsort([part[name] for name in keys])]
         same = (ordered["high"][1:] == ordered["high"][:-1]) & (ordered["low"][1:] == ordered["low"][:-1])

@@ -99,11 +99,15 @@ class Repeats:
         count = len(self._records.examples)
         kept = np.lib.format.open_memmap(self._folder / "kept.npy", mode="w+", dtype=np.int64, shape=(count,))
         kept[:] = -1
-        find_copies(copies(), _ORDER, count, kept, folder=self._folder)
+        find_copies(copies(), _ORDER, count, kept, folder=self._folder, in_memory=self._with_open_groups)
         for begin, block in self._records.blocks():
             of = np.array(kept[begin : begin + len(block)])
             stays = np.where(of >= 0, self._records.examples["dataset"][of], -1)
             self._leave(begin, block, stays, "duplicate", "stands_in_held_out_data")
+
+    def _with_open_groups(self, examples: NDArray[np.void]) -> NDArray[np.void]:
+        examples["group"] = self._records.groups(examples)
+        return examples
 
     def leave_out_what_exams_know(self) -> None:
         """Training rows whose group, or question, also stands in data held out by hand (held_out.py)."""

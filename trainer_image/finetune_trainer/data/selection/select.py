@@ -170,12 +170,12 @@ def _hold_out(records: Records, destination: NDArray[np.uint8], shares: tuple[fl
 
     def groups() -> Iterator[NDArray[np.uint64]]:
         for begin, block in records.blocks():
-            yield wholes.numbers(block["group"][destination[begin : begin + len(block)] == TRAIN])
+            yield wholes.numbers(records.groups(block[destination[begin : begin + len(block)] == TRAIN]))
 
     validation, test = shares
     test_bound, validation_bound = thresholds(groups, (test, validation))
     for begin, block in records.blocks():
-        here, number = destination[begin : begin + len(block)], wholes.numbers(block["group"])
+        here, number = destination[begin : begin + len(block)], wholes.numbers(records.groups(block))
         train = here == TRAIN
         here[train & (number < np.uint64(validation_bound))] = VALIDATION
         here[train & (number < np.uint64(test_bound))] = TEST

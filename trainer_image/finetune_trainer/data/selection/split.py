@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BINS = 1 << 16
+_ROUNDS = 27
 
 
 def group_number(group: str, *, seed: int) -> int:
@@ -22,7 +23,7 @@ def group_number(group: str, *, seed: int) -> int:
     return int.from_bytes(hashlib.blake2b(group.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest(), "little")
 
 
-def without_names(groups: NDArray[np.uint64], key: bytes) -> NDArray[np.uint64]:
+def hidden(groups: NDArray[np.uint64], key: bytes) -> NDArray[np.uint64]:
     """Other numbers for groups, one for each, from which nobody learns without the key which group it is: of a hash that needs
     none, whoever knows all customers tries them all.
 
@@ -30,10 +31,47 @@ def without_names(groups: NDArray[np.uint64], key: bytes) -> NDArray[np.uint64]:
         groups: as `group_number` gives them, shape (n,).
     Returns: shape (n,).
     """
-    numbers, where = np.unique(groups, return_inverse=True)
-    secret = hashlib.sha256(b"groups\0" + key).digest()
-    made = (hashlib.blake2b(number.tobytes(), digest_size=8, key=secret).digest() for number in numbers.astype("<u8"))
-    return np.frombuffer(b"".join(made), "<u8").astype(np.uint64)[where]
+    high, low = _halves(groups)
+    for round_key in _round_keys(key):
+        high = (_turned(high, 24) + low) ^ round_key
+        low = _turned(low, 3) ^ high
+    return _whole(high, low)
+
+
+def opened(groups: NDArray[np.uint64], key: bytes) -> NDArray[np.uint64]:
+    """The numbers of groups that `hidden` was given, which alone are in the same order in every run."""
+    high, low = _halves(groups)
+    for round_key in reversed(_round_keys(key)):
+        low = _turned(low ^ high, 29)
+        high = _turned((high ^ round_key) - low, 8)
+    return _whole(high, low)
+
+
+def _round_keys(key: bytes) -> list[np.uint32]:
+    """Of Speck64/128 (Beaulieu et al. 2013): a cipher of 64 bits, since a number has no more, and of additions, turns and XOR
+    alone, so that numpy does a block of records at once."""
+    first, *others = np.frombuffer(hashlib.blake2b(key, digest_size=16, person=b"numbers of group").digest(), "<u4")
+    return _scheduled(first, list(others))
+
+
+def _scheduled(first: np.uint32, others: list[np.uint32]) -> list[np.uint32]:
+    keys, rest = [np.array([first], np.uint32)], [np.array([one], np.uint32) for one in others]
+    for number in range(_ROUNDS - 1):
+        rest.append((keys[-1] + _turned(rest[number], 24)) ^ np.uint32(number))
+        keys.append(_turned(keys[-1], 3) ^ rest[-1])
+    return [one[0] for one in keys]
+
+
+def _turned(words: NDArray[np.uint32], left: int) -> NDArray[np.uint32]:
+    return (words << np.uint32(left)) | (words >> np.uint32(32 - left))
+
+
+def _halves(groups: NDArray[np.uint64]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    return (groups >> np.uint64(32)).astype(np.uint32), groups.astype(np.uint32)
+
+
+def _whole(high: NDArray[np.uint32], low: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    return (high.astype(np.uint64) << np.uint64(32)) | low
 
 
 def prompt_group(text: str) -> str:

@@ -34,7 +34,7 @@ class Wholes:
             return
         size = np.bincount(united, minlength=len(united))
         rows = np.flatnonzero(size[united] > 1)
-        groups, group = np.unique(records.examples["group"][records.first[rows]], return_inverse=True)
+        groups, group = np.unique(records.groups(records.examples[records.first[rows]]), return_inverse=True)
         whole = np.unique(united[rows], return_inverse=True)[1]
         unions = Unions(len(groups) + len(rows))
         unions.unite(group.astype(np.int64), whole.astype(np.int64) + len(groups))
@@ -66,7 +66,7 @@ class Wholes:
         wholes = np.unique(self._numbers)
         sizes = np.zeros(len(wholes), np.int64)
         for begin, block in self._records.blocks():
-            numbers = self.numbers(block["group"][training[begin : begin + len(block)]])
+            numbers = self.numbers(self._records.groups(block[training[begin : begin + len(block)]]))
             place = np.minimum(np.searchsorted(wholes, numbers), len(wholes) - 1)
             sizes += np.bincount(place[wholes[place] == numbers], minlength=len(wholes))
         too_large = sizes > _TOO_LARGE * held_out * np.count_nonzero(training)
