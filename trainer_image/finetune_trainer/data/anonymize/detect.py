@@ -11,8 +11,7 @@ from finetune_trainer.data.anonymize.phones import phones
 
 _REGIONS = {"de": ("DE", "AT", "CH"), "en": ("US", "GB")}
 _DIGIT = re.compile(r"\d")
-_SIX_DIGITS = re.compile(r"\d(?:[ ()/.+-]{0,3}\d){5}")
-_SEVEN_DIGITS = re.compile(rf"{_SIX_DIGITS.pattern}[ ()/.+-]{{0,3}}\d")
+_SEVEN_DIGITS = re.compile(r"\d(?:[ ()/.+-]{0,3}\d){6}")
 _CAPITAL = re.compile(r"[A-ZÄÖÜ]")
 
 
@@ -50,7 +49,7 @@ class FirstPass:
             found += numbers.births(text)
             found += numbers.plates(text)
             found += addresses.addresses(text)
-            if _SIX_DIGITS.search(text):
+            if numbers.SIX_DIGITS.search(text):
                 found += numbers.accounts(text)
                 found += numbers.cards(text)
                 found += numbers.offices(text)
