@@ -26,6 +26,7 @@ def found(text: str) -> list[str]:
         "A 500 GB Drive and a 1 TB Hard Drive, 2 External Hard Drive",
         "We paid 10 Million Court costs. Chapter 5 The Long Walk",
         "Samsung Galaxy S24 8GB RAM, Samsung T7 2TB",
+        "Typ T7 2AB und X5 1AA",
         "Zimmer 12 Herr Dr. Siebenhüner",
         "Pos. Artikel\n10245 Drehstuhl 2 199,00\n10246 Schreibtisch 1 399,00",
         "10245 Drehstuhl 2\n10246 Schreibtisch 1",

@@ -86,6 +86,7 @@ def test_items_with_a_form_are_found(text: str, kind: str, item: str) -> None:
         "Ein USB-C 3.2 Kabel und PCI-E 4.0 Slot, HDMI-A 2",
         "LED-TV 55 Zoll, Papier DIN-A 4, BD-R 25 GB, CD-R 700 MB",
         "nach DIN-EN 1090 geprüft, EU-VO 2016/679",
+        "USB-C 3, PCI-E 4 und der KV-SS 25",
         "M-AB 12 GB, K-A 3,5 kg",
         "npm install lodash@4.17.21 und react@18.20.10, torch@2.11",
         "multi-user.target @47.820s",

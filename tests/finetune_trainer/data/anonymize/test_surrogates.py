@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum.eu import vat
 
+from finetune_trainer.data.anonymize.invented_dates import birth
 from finetune_trainer.data.anonymize.normal_forms import folded
 from finetune_trainer.data.anonymize.numbers import pension_number_is_valid
 from finetune_trainer.data.anonymize.second import leftovers
@@ -116,6 +117,11 @@ def test_a_date_of_birth_becomes_another_day_within_two_years_in_the_same_form(
     if "%y" in form:
         other = min((other.replace(year=other.year + more) for more in (-100, 0, 100)), key=lambda one: abs(one - day))
     assert timedelta(0) < abs(other - day) <= timedelta(days=730)
+
+
+@pytest.mark.parametrize(("number", "day"), [(0, "13.03.1983"), (729, "11.03.1985"), (730, "13.03.1985"), (1459, "12.03.1987")])
+def test_no_number_leaves_a_day_as_it_is(number: int, day: str) -> None:
+    assert birth("12.03.1985", lambda _: number, language="de") == day
 
 
 @pytest.mark.parametrize(
