@@ -13,6 +13,7 @@ from stdnum.us import ssn
 from finetune_api.errors import DataError, UserError
 from finetune_api.v1alpha1.anonymize import Anonymize, DeclaredPattern
 from finetune_trainer.data.anonymize import Anonymizer, leftovers
+from finetune_trainer.data.anonymize.findings import BORDER
 from finetune_trainer.data.inputs.formats import Example, Message
 
 KEY = {"ANONYMIZE_KEY": "a key for these tests only"}
@@ -102,6 +103,40 @@ def test_who_is_introduced_in_the_question_is_known_in_the_answer() -> None:
     assert [message.role for message in result.messages] == ["user", "assistant"]
 
 
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Wie kündige ich? Viele Grüße", "Sonnige Antwort,\n\nbitte schreiben Sie uns."),
+        ("Wie kündige ich? Mit freundlichen Grüßen", "Kündigen\nkönnen Sie jederzeit."),
+        ("Mein Geburtsdatum", "12.03.1985"),
+        ("Mein Name:", "Sonnig Wetterleuchten"),
+        ("Herrn", "Sonnig Wetterleuchten\n12 Tage"),
+    ],
+)
+def test_no_cue_reaches_into_the_next_text(question: str, answer: str) -> None:
+    anonymizer = an_anonymizer("mask")
+    result = anonymizer(Example(messages=(Message("user", question), Message("assistant", answer))), place="x")
+    assert [message.content for message in result.messages] == [question, answer]
+
+
+def test_a_text_that_holds_the_border_stays_one_text() -> None:
+    texts = (f"Frau Wrobel{BORDER}Anna Schmidt\x1e", f"{BORDER}")
+    result = an_anonymizer("mask")(Example(messages=tuple(Message("user", text) for text in texts)), place="x")
+    assert [message.content for message in result.messages] == ["Frau [PERSON]\n \n[PERSON]\x1e", "\n \n"]
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2007", "\u2009", "\u202f"])
+def test_no_break_and_thin_blanks_hide_nothing(blank: str) -> None:
+    text = "Anna Weber, Rosenstraße 5, 50667 Köln, Herr Tschöpe, DE89 3704 0044 0532 0130 00, Tel. 089 1234567."
+    anonymizer = an_anonymizer("mask")
+    result = of(text.replace(" ", blank), anonymizer)
+    assert result.replace(blank, " ") == "[PERSON], [ADDRESS], [ADDRESS], Herr [PERSON], [IBAN], Tel. [PHONE]."
+    assert not anonymizer.count.left
+    invented = an_anonymizer()
+    assert of(text.replace(" ", blank), invented).replace(blank, " ") == of(text, invented)
+    assert not invented.count.left
+
+
 @pytest.mark.parametrize("number", range(40))
 def test_no_invented_number_could_be_real(number: int) -> None:
     anonymizer = an_anonymizer(key={"ANONYMIZE_KEY": f"key number {number:06d}"})
@@ -148,6 +183,26 @@ def test_a_rate_that_is_allowed_is_reported_and_passes() -> None:
 )
 def test_the_second_pass_sees_what_is_disguised(text: str, kind: str) -> None:
     assert leftovers(text)[kind] == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sehr geehrte Frau Dipl.-Ing. Tschöpe, sehr geehrter Herr Dr.-Ing. Hrdlicka, Herr Dr. med. Wrobel",
+        "Sehr geehrter Herr Kollege, sehr geehrter Herr Präsident, sehr geehrte Frau Kollegin Tschöpe",
+        "Herrn Rechtsanwalt Dr. Hrdlicka und Herr Freund",
+    ],
+)
+def test_a_title_before_a_name_that_was_replaced_is_nothing_left(text: str) -> None:
+    anonymizer = an_anonymizer()
+    of(text, anonymizer)
+    assert not anonymizer.count.left
+
+
+@pytest.mark.parametrize("text", ["Frau Dipl.-Ing. Xyzqwert", "Herr Dr. med. dent. Xyzqwert", "Frau Prof. Dr. h.c. Xyzqwert"])
+def test_a_name_behind_degrees_is_still_seen(text: str) -> None:
+    assert leftovers(text)["PERSON"] == 1
+    assert not leftovers("Das sagte der Herr bitte. Danach kam nichts.")
 
 
 def test_a_key_that_could_be_guessed_is_refused() -> None:

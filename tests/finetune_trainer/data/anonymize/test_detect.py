@@ -90,6 +90,20 @@ def test_telephones_are_found_behind_any_number_of_other_numbers() -> None:
     assert found(text) == [("PHONE", "0171 2345678")]
 
 
+@pytest.mark.parametrize(
+    ("text", "dates"),
+    [
+        ("Nachname | Vorname | Geburtsdatum\nHrdlicka | Bogumil | 12.03.1985", ["12.03.1985"]),
+        ("Name;Geb.-Datum;Ort\nHrdlicka, Bogumil;3.1.85;Ulm\nWeber, Anna;;Ulm\nX, Y;1970-02-01;Ulm", ["3.1.85", "1970-02-01"]),
+        ("| Kunde | Date of birth |\n|---|---|\n| 4711 | 3 March 1980 |", ["3 March 1980"]),
+        ("Datum;Name;Geburtsort\n12.03.1985;Hrdlicka;Ulm", []),
+        ("Name;Geburtsdatum\nEnde.\n12.03.1985;Hrdlicka", []),
+    ],
+)
+def test_dates_below_a_heading_of_births_are_found(text: str, dates: list[str]) -> None:
+    assert [item for kind, item in found(text) if kind == "DATE_OF_BIRTH"] == dates
+
+
 def test_declared_patterns_come_before_all_others() -> None:
     find = FirstPass(["PHONE"], ("de",), {"CUSTOMER_NUMBER": r"030 \d{7}"})
     assert [one.kind for one in find("Kunde 030 1234567")] == ["CUSTOMER_NUMBER"]

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 
 from finetune_api.errors import DataError, UserError
 from finetune_api.v1alpha1.anonymize import ENTITIES, Anonymize
-from finetune_trainer.data.anonymize.detect import FirstPass
+from finetune_trainer.data.anonymize.detect import FirstPass, with_plain_blanks
 from finetune_trainer.data.anonymize.detectors import Placed, build
-from finetune_trainer.data.anonymize.findings import Finding
+from finetune_trainer.data.anonymize.findings import BORDER, Finding
 from finetune_trainer.data.anonymize.second import leftovers
 from finetune_trainer.data.anonymize.surrogates import Replacement
 from finetune_trainer.data.inputs.formats import Example
@@ -24,8 +24,6 @@ from finetune_trainer.data.inputs.formats import Example
 __all__ = ["Anonymizer", "Finding", "Found", "Placed", "check_key", "leftovers"]
 
 KEY_VARIABLE = "ANONYMIZE_KEY"
-_BORDER = "\n\x1e\n"
-"""Between the texts of an example: no item crosses it."""
 _SHOWN = 10
 _LEAST_KEY = 16
 _GERMAN = frozenset(" der die das und ist nicht ein eine mit für auf ich Sie wir bitte".split())  # noqa: SIM905
@@ -153,7 +151,7 @@ class Anonymizer:
         Raises: Transient if a service does not answer.
         """
         texts = [_texts(example) for example in examples]
-        documents = [_BORDER.join(parts) for parts in texts]
+        documents = [BORDER.join(parts) for parts in texts]
         further = self._further(texts, documents)
         return [
             self._one(example, document, more, place)
@@ -168,7 +166,7 @@ class Anonymizer:
         languages = [language_of(document, self._settings.languages) for document in documents]
         owners = [number for number, parts in enumerate(texts) for _ in parts]
         begins = [begin for parts in texts for begin in _begins(parts)]
-        flat = [text for parts in texts for text in parts]
+        flat = [with_plain_blanks(text) for parts in texts for text in parts]
         for detector in self._detectors:
             answers = detector(flat, [languages[owner] for owner in owners])
             for owner, begin, answer in zip(owners, begins, answers, strict=True):
@@ -191,7 +189,7 @@ class Anonymizer:
                 count.places.append(place)
         if result == document:
             return example
-        parts = result.split(_BORDER)
+        parts = result.split(BORDER)
         if example.text is not None:
             return replace(example, text=parts[0])
         messages = tuple(replace(one, content=part) for one, part in zip(example.messages, parts, strict=True))
@@ -202,7 +200,7 @@ class Anonymizer:
         pieces, position = [], 0
         for finding in findings:
             self.count.found[finding.kind] += 1
-            item = document[finding.begin : finding.end]
+            item = with_plain_blanks(document[finding.begin : finding.end])
             pieces += [document[position : finding.begin], self._replace(finding.kind, item, language=language)]
             position = finding.end
         return "".join([*pieces, document[position:]])
@@ -210,7 +208,7 @@ class Anonymizer:
 
 def _texts(example: Example) -> list[str]:
     texts = [example.text] if example.text is not None else [message.content for message in example.messages]
-    return [text.replace("\x1e", " ") for text in texts]
+    return [text.replace(BORDER.strip(), " ") for text in texts]
 
 
 def _begins(texts: Sequence[str]) -> list[int]:
@@ -218,7 +216,7 @@ def _begins(texts: Sequence[str]) -> list[int]:
     begins, position = [], 0
     for text in texts:
         begins.append(position)
-        position += len(text) + len(_BORDER)
+        position += len(text) + len(BORDER)
     return begins
 
 

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from finetune_trainer.data.anonymize.cue_words import GREETED, KEYS, NO_VALUES, OF_NAMES, OPENINGS, PEOPLE, ROLES_DE, ROLES_EN
 from finetune_trainer.data.anonymize.letters import CAPITALS, NAME, WORD
-from finetune_trainer.data.anonymize.signs import Signs, places
+from finetune_trainer.data.anonymize.signs import Signs, any_in, places
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,13 @@ class Cue:
     before: re.Pattern[str] | None = None
     """What has to end where a match begins."""
     in_any_case: bool = False
-    """The words are meant in any case, and a colon or an equals sign stands behind them."""
+    """The words are meant in any case, and one of `_BEHIND_LABELS` stands behind them."""
     weak: bool = False
     """It introduces much else: there the first word must be a known given name."""
     lone: bool = True
     """A single word that no list knows is believed."""
+    never: frozenset[str] = frozenset()
+    """Words that stand behind it and end a name, or are none."""
 
 
 def _any_of(words: str) -> str:
@@ -37,19 +40,36 @@ def _any_of(words: str) -> str:
 
 
 _DEGREES = (
-    r"(?:[ ](?:Dr|Prof|Dipl|Mag|Ing|med|dent|vet|phil|jur|rer|nat|h\.c|DDr|M\.A|B\.A|Lic)\.(?:[ -]?(?:Ing|nat|pol|oec|Kfm)\.)?)"
-    r"{0,4}"
+    r"(?:[ -]{0,2}(?:Dr|Prof|Dipl|Mag|Ing|Kfm|Kffr|Inf|Phys|med|dent|vet|phil|jur|iur|rer|nat|pol|oec|theol|habil|mult"
+    r"|[he]\.[ ]?c"
+    r"|h\.[ ]?h|DDr|M\.[ ]?A|B\.[ ]?A|M\.[ ]?Sc|B\.[ ]?Sc|Lic|lic|Univ|Priv|Doz)\.){0,7}"
 )
+_OFFICES = (
+    r"(?:[ ](?:Dr|Prof|Professorin|Professor|Doktor|Pfarrerin|Pfarrer|Rechtsanwältin|Rechtsanwalt|RAin|RA|Kollegin|Kollegen"
+    r"|Kollege|PD|[OL]?StRin|[OL]?StR|OStDin|OStD|StDin|StD)(?=[ ])){0,2}"
+)
+_NO_DAY = r"(?![ ]?(?:Sa|So|Mo)\.|[ ](?:Abend|Morgen|Mittag|Vormittag|Nachmittag|Nacht)(?!\w))"
+"""Behind Fr., which is Friday as well."""
 _TITLES = (
-    r"(?:Herrn?|Frau|Hr\.|Fr\.|Frl\.|Fräulein|Familie|Fam\.|Eheleute|Mr\.?|Mrs\.?|Ms\.?|Miss|Mx\.?|Sir|Madam|Messrs\.?)"
-    rf"(?:[ ](?:Dr|Prof|Professor|Doktor|Pfarrer|Rechtsanwalt|Rechtsanwältin|RA|RAin|Kollegin|Kollege))?{_DEGREES}"
+    rf"(?:Herrn?|Frau|Hrn?\.|Fr\.{_NO_DAY}|Frl\.|Fräulein|Familie|Fam\.|Eheleute|Mr\.?|Mrs\.?|Ms\.?|Miss|Mx\.?|Sir|Madam"
+    rf"|Messrs\.?)"
+    rf"{_OFFICES}{_DEGREES}"
     rf"|(?:Dr\.?|Prof\.?|Mag\.|Doctor|Professor|Dres\.|Rev\.|Capt\.|Sgt\.|Col\.|Lt\.|Hon\.){_DEGREES}"
 )
 TITLE = Cue(
-    re.compile(rf"(?<!\w)(?:{_TITLES})[ ]({NAME})"),
-    "Herr Herrn Frau Hr Fr Frl Fräulein Familie Fam Eheleute Mr Mrs Ms Miss Mx Sir Madam Messrs Dr Prof Mag Doctor Professor"
-    " Dres Rev Capt Sgt Col Lt Hon",
+    re.compile(rf"(?<!\w)(?:{_TITLES})(?:[ \t]{{1,3}}|(?<=[rnlmfg]\.)(?=\w{{3}}))({NAME})"),
+    "Herr Herrn Frau Hr Hrn Fr Frl Fräulein Familie Fam Eheleute Mr Mrs Ms Miss Mx Sir Madam Messrs Dr Prof Mag Doctor"
+    " Professor Dres Rev Capt Sgt Col Lt Hon",
 )
+HEAD = Cue(
+    re.compile(
+        rf"(?:Herrn?|Frau|Familie|Eheleute|Mrs?|Ms){_OFFICES}{_DEGREES}[ \t]{{0,3}}\r?\n[ \t]{{0,8}}({NAME})"
+        r"(?=[ \t]{0,3}\r?\n(?:[^\n]{0,60}\n)?[^\n]{0,60}\d)"
+    ),
+    "Herr Herrn Frau Familie Eheleute Mr Mrs Ms",
+    before=re.compile(r"^[ \t>]{0,8}\Z", re.MULTILINE),
+)
+"""A title in a line of its own, as it stands above an address: a number follows within two lines."""
 _SHOUTED = r"(?:HERRN?|FRAU|FAMILIE|MR\.?|MRS\.?|MS\.?|MISS|DR\.|PROF\.)(?:[ ](?:DR|PROF|MED)\.?){0,3}"
 SHOUTED = Cue(
     re.compile(rf"(?<!\w){_SHOUTED}[ ]({CAPITALS}(?:[ ]{CAPITALS})?)"),
@@ -66,6 +86,7 @@ GREETING = Cue(
         re.MULTILINE,
     ),
     "Liebe Lieber Liebes liebe lieber liebes Hallo hallo Hi hi Hello Hey Dear dear Guten Moin Servus Grüezi Grüß Good",
+    never=GREETED,
 )
 _RANKS = (
     r"(?:(?:i\.\s?[AV]\.|gez\.|ppa\.|[Dd]r\.|[Pp]rof\.|Mag\.|Lt\.|Col\.|Capt\.|Sgt\.|Maj\.|Gen\.|Rev\.|Dipl\.-\w{2,6}\.?)\s)"
@@ -82,6 +103,7 @@ CLOSING = Cue(
     ),
     "Hochachtungsvoll MfG VG LG BG Kind Kindest Best Warm Warmest Many Regards Respectfully Sincerely Yours",
     ("Gruß", "Gruss", "Grüße", "Grüsse", "i.A.", "i. A."),
+    never=GREETED | OPENINGS,
 )
 """The adjectives before it say nothing of the name behind it, and it may end a longer word: Urlaubsgrüße."""
 SIGNATURE = Cue(
@@ -93,6 +115,7 @@ SIGNATURE = Cue(
     ),
     "Ihr Ihre Eur Eure Best Love Cheers Thanks Thank Many All Take Warmly Signed Yours Cordially Danke",
     ("--",),
+    never=GREETED | OPENINGS,
 )
 """Words that close a letter only where they stand in a line of their own."""
 INTRODUCTION = Cue(
@@ -110,6 +133,7 @@ INTRODUCTION = Cue(
     " unterzeichnet Lautend lautend gez Inhaber inhaber Inhaberin inhaberin Speaking speaking Spoke spoke Talked talked"
     " Gesprochen gesprochen Telefonat telefonat Gespräch gespräch née nee geborene geborener geborenen geb",
     ("I am called", "I'm called", "I’m called", "i am called", "i'm called", "c/o"),
+    never=frozenset(("Mein", "Meine", "Dein", "Deine")),
 )
 MYSELF = Cue(re.compile(rf"(?<!\w)(?:Ich|I),[ ]({NAME}),"), others=("Ich,", "I,"))
 SIGNED = Cue(re.compile(rf"^(?:Euer|Eure|Deine?)[ ]({NAME})[ ]{{0,3}}$", re.MULTILINE), "Euer Eure Dein Deine")
@@ -123,41 +147,41 @@ PRESENTATION = Cue(
     ("I am", "I'm", "I’m", "i am", "i'm"),
     weak=True,
 )
-_PEOPLE = """
-vorname nachname familienname zuname geburtsname rufname kundenname name ansprechpartner ansprechpartnerin kontakt kontaktperson
-unterschrift sachbearbeiter sachbearbeiterin bearbeiter bearbeiterin patient patientin versicherte versicherter
-versicherungsnehmer versicherungsnehmerin kontoinhaber kontoinhaberin karteninhaber karteninhaberin mieter mieterin vermieter
-vermieterin arbeitnehmer arbeitnehmerin käufer käuferin verkäufer verkäuferin antragsteller antragstellerin unterzeichner
-unterzeichnerin absender absenderin empfänger empfängerin arzt ärztin hausarzt hausärztin zeuge zeugin betreuer betreuerin
-verfasser verfasserin autor autorin inhaber inhaberin angehörige angehöriger geschädigte geschädigter halter halterin fahrer
-fahrerin surname contact person holder cardholder tenant landlord employee employer buyer seller applicant insured policyholder
-physician attending kin witness requester reporter author signatory beneficiary
-"""
-"""What stands before a colon and a name."""
 _PEOPLE_PHRASES = (
     r"vor- und (?:nach|zu)name|name,? vorname|name de[sr] \w{3,20}|behandelnder? (?:arzt|ärztin)"
-    r"|(?:full|first|last|middle|given|family|patient|customer|client|employee|contact|card) name|name on (?:card|account)"
+    rf"|(?:{_any_of(OF_NAMES)})[ _]?name|name on (?:card|account)"
     r"|contact person|account holder|referring physician|next of kin"
 )
+_NEXT_TO_LABEL = (
+    r"(?:[\"'*)\]`]{0,3}[ \t]{0,3}[:=][ \t]{0,8}(?:\r?\n[ \t]{0,8})?[\"'*\[(`]{0,3}[ \t]{0,2}"
+    r"|[ \t]{0,2}[|\t][ \t]{0,8}|>[ \t]{0,4})"
+)
+"""A colon, with quotation marks and asterisks around it; or the border of a cell or a tag, which say less."""
+_NO_LABEL = r"(?![ \t]{0,2}[\"'*]{0,3}[:=](?!/))"
+"""What stands there is the next label: Von: Weber Cc: Schmidt."""
 LABEL = Cue(
     re.compile(
-        rf"(?i:(?<!\w)(?:{_PEOPLE_PHRASES}|{_any_of(_PEOPLE)}))[ \t]{{0,3}}[:=][ \t]{{0,8}}"
+        rf"(?i:(?<!\w)(?:{_PEOPLE_PHRASES}|{_any_of(PEOPLE)}))[ \t]{{0,3}}{_NEXT_TO_LABEL}"
         rf"(?:(?i:herrn?|frau|mrs?\.?|ms\.?)[ ])?{_RANKS}"
         rf"((?:{WORD}|{CAPITALS}),[ ](?:{WORD}|{CAPITALS})(?:-(?:{WORD}|{CAPITALS}))?|{NAME})(?!\w|[ ]\d)"
+        rf"{_NO_LABEL}"
     ),
-    _PEOPLE + " vor behandelnde behandelnder full first last middle given family customer client card account referring next",
+    f"{PEOPLE} {KEYS} vor behandelnde behandelnder {OF_NAMES} card account referring next",
     in_any_case=True,
+    never=NO_VALUES,
 )
 ADDRESSEE = Cue(
     re.compile(
         rf"(?i:(?<!\w)(?:from|to|cc|bcc|attn\.?|von|an|z\. ?hd\.(?: v\.)?|kunde|kundin|customer|client"
-        rf"|agent))[ ]?:[ ]{{0,4}}({NAME})"
+        rf"|agent))[ ]?:[ ]{{0,4}}({NAME})(?!\w){_NO_LABEL}"
     ),
     "from to cc bcc attn von an z kunde kundin customer client agent",
     in_any_case=True,
     lone=False,
 )
-SENDER = Cue(re.compile(rf"(?<![\w.@-])\"?({NAME})\"?[ ]{{0,2}}<[^\s<>@]{{1,64}}@"))
+SENDER = Cue(
+    re.compile(rf"(?<![\w.@-])\"?((?<=\"){NAME},[ ]{NAME}(?=\")|{NAME})\"?[ ]{{0,2}}<[^\s<>@]{{1,64}}@"),
+)
 AUTHOR = Cue(
     re.compile(rf"(?<!\w)(?:[Ss]chrieb|[Vv]erfasst von|[Gg]eschrieben von|[Ww]ritten by|[Ss]tatement (?:of|by))[ ]({NAME})"),
     "Schrieb schrieb Verfasst verfasst Geschrieben geschrieben Written written Statement statement",
@@ -167,37 +191,19 @@ _OWNERS = (
     r"|[Uu]nsre[mnrs]?"
     r"|[Ee]ure?[mnrs]?|[Dd]eren|[Dd]essen)"
 )
-_ROLES_DE = """
-Zeuge Zeugen Zeugin Kläger Klägers Klägerin Beklagte Beklagten Angeklagte Angeklagten Patient Patienten Patientin Nachbar
-Nachbarn Nachbarin Kolleg Kollege Kollegen Kollegin Mieter Mieters Mieterin Vermieter Vermieters Vermieterin Mandant Mandanten
-Mandantin Schüler Schülers Schülerin Arzt Ärztin Hausarzt Hausärztin Richter Richters Richterin Rechtsanwalt Rechtsanwältin
-Sachbearbeiter Sachbearbeiters Sachbearbeiterin Mitarbeiter Mitarbeiters Mitarbeiterin Hausmeister Hausmeisters Hausmeisterin
-Bürgermeister Bürgermeisters Bürgermeisterin Pfarrer Pfarrers Pfarrerin Kundin Bewohner Bewohners Bewohnerin Ehemann Ehefrau
-Auszubildende Auszubildenden Auszubildender Azubi Praktikant Praktikanten Praktikantin Neffe Neffen Nichte Onkel Tante Cousin
-Cousine Enkel Enkels Enkelin Opa Oma Schwager Schwägerin Verlobte Verlobten Verlobter Fahrer Fahrers Fahrerin Beifahrer
-Beifahrerin Anwalt Anwalts Anwältin Notar Notars Notarin Makler Maklers Maklerin Gutachter Gutachters Gutachterin
-Steuerberater Steuerberaters Steuerberaterin Student Studenten Studentin Zahnarzt Zahnärztin Pfleger Pflegers Pflegerin
-Hebamme Chirurg Chirurgen Chirurgin Trainer Trainers Trainerin Lehrer Lehrers Lehrerin Erbin Witwe Witwer Mann Tochter Sohn
-Bruder Schwester Mutter Vater Freund Freundin Freundes Chef Chefin Techniker Technikers Technikerin
-"""
 ROLE = Cue(
-    re.compile(rf"(?:{_any_of(_ROLES_DE)})[ ]({NAME})"),
-    _ROLES_DE,
+    re.compile(rf"(?:{_any_of(ROLES_DE)})[ ]({NAME})"),
+    ROLES_DE,
     before=re.compile(rf"(?<!\w){_OWNERS}[ ](?:\w{{3,20}}e[mnrs]?[ ])?\Z"),
 )
-_ROLES_EN = """
-claimant witness patient tenant neighbor neighbour colleague defendant plaintiff husband wife son daughter brother sister
-mother father friend trainee intern apprentice nephew niece uncle aunt cousin grandson granddaughter grandfather grandmother
-fiancé fiancée lawyer solicitor accountant supervisor applicant pupil caretaker carer secretary plumber electrician dentist
-surgeon doctor widow widower executor boss landlord landlady teacher nurse technician partner
-"""
 ROLE_ENGLISH = Cue(
-    re.compile(rf"(?:{_any_of(_ROLES_EN)}),?[ ]({NAME})"),
-    _ROLES_EN,
+    re.compile(rf"(?:{_any_of(ROLES_EN)}),?[ ]({NAME})"),
+    ROLES_EN,
     before=re.compile(r"(?<!\w)(?:[Tt]he|[Oo]ur|[Mm]y|[Yy]our|[Hh]is|[Hh]er|[Tt]heir)[ ]\Z"),
 )
 CUES = (
     TITLE,
+    HEAD,
     SHOUTED,
     GREETING,
     CLOSING,
@@ -217,6 +223,7 @@ CUES = (
 
 _MAILBOX = re.compile(r"<[^\s<>@]{1,64}@")
 _LONGEST_BEFORE = 48
+_BEHIND_LABELS = (":", "=", "|", "\t", ">")
 
 
 def _by_word(*, in_any_case: bool) -> dict[str, list[int]]:
@@ -250,7 +257,7 @@ def introductions(signs: Signs) -> Iterator[tuple[Cue, re.Match[str]]]:
         for other, number in _OTHERS[first]:
             if other in text:
                 met.setdefault(number, set()).update(places(text, other))
-    if (":" in text or "=" in text) and len(signs.small) == len(text):  # of some capitals the small letter is two
+    if any_in(text, _BEHIND_LABELS) and len(signs.small) == len(text):  # of some capitals the small letter is two
         for word in signs.small_words & _SMALL_WORDS:
             found = set(places(signs.small, word))
             for number in _OF_SMALL_WORD[word]:

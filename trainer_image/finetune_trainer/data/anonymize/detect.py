@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from finetune_trainer.data.anonymize import addresses, names, numbers
+from finetune_trainer.data.anonymize import addresses, names, numbers, tables
 from finetune_trainer.data.anonymize.findings import Finding, without_overlaps
 from finetune_trainer.data.anonymize.phones import phones
 
@@ -13,6 +13,16 @@ _REGIONS = {"de": ("DE", "AT", "CH"), "en": ("US", "GB")}
 _DIGIT = re.compile(r"\d")
 _SEVEN_DIGITS = re.compile(r"\d(?:[ ()/.+-]{0,3}\d){6}")
 _CAPITAL = re.compile(r"[A-ZÄÖÜ]")
+_BLANKS = "\u00a0\u2007\u2009\u202f"
+"""No-break, as wide as a digit, thin, thin without a break: web pages and word processors write names and numbers with them."""
+
+
+def with_plain_blanks(text: str) -> str:
+    """The text with ordinary blanks instead, at the same places: no pattern has to know the others."""
+    if not text.isascii():
+        for blank in _BLANKS:
+            text = text.replace(blank, " ")
+    return text
 
 
 class FirstPass:
@@ -35,6 +45,7 @@ class FirstPass:
         Args:
             further: what other detectors found in it.
         """
+        text = with_plain_blanks(text)
         found: list[Finding] = [
             Finding(kind, match.start(), match.end(), 4)
             for kind, pattern in self._declared.items()
@@ -47,6 +58,7 @@ class FirstPass:
             found += numbers.nets(text)
         if _DIGIT.search(text):
             found += numbers.births(text)
+            found += tables.births_in_columns(text)
             found += numbers.plates(text)
             found += addresses.addresses(text)
             if numbers.SIX_DIGITS.search(text):

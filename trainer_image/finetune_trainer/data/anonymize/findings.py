@@ -6,6 +6,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+BORDER = "\n\ufdd0\n"
+"""Between the texts of an example, where they are looked at as one: a closing at the end of a question introduces nobody in the
+answer. The character is none, and white space neither: Unicode keeps it for the inside of programs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

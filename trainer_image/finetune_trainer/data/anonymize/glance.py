@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from finetune_trainer.data.anonymize.detect import FirstPass
+from finetune_trainer.data.anonymize.findings import BORDER
 from finetune_trainer.data.anonymize.second import is_reserved
 from finetune_trainer.data.inputs.formats import Example
 
@@ -52,7 +53,7 @@ class Glance:
         """What is seen in these."""
         seen = Glimpsed()
         for example in examples:
-            text = example.text if example.text is not None else "\n".join(message.content for message in example.messages)
+            text = example.text if example.text is not None else BORDER.join(message.content for message in example.messages)
             part = text[:_CHARACTERS]
             kinds = {
                 one.kind

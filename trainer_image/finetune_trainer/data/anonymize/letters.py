@@ -6,7 +6,7 @@ _LATIN = [chr(code) for code in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00)) if
 UPPER = "A-Z" + "".join(letter for letter in _LATIN if letter.isupper())
 LOWER = "a-z" + "".join(letter for letter in _LATIN if letter.islower())
 
-_FRONT = r"(?:O['’]|D['’]|Mc|Mac)?"
+_FRONT = r"(?:O['’]|[Dd]['’]|Mc|Mac)?"
 WORD = rf"[{UPPER}][{LOWER}'’]{{1,24}}"
 """A word with one capital, at its beginning."""
 _MIXED = rf"{_FRONT}{WORD}(?:-(?:{_FRONT}{WORD}|[{LOWER}]{{2,8}}(?!\w))){{0,2}}"

@@ -22,7 +22,7 @@ _NO_BORDER = re.compile(r"[\w.@/\\_#$='’-]\Z|(?:St|Sankt|San|Santa|Saint|Ste)\
 """Before a given name: within a word, a path, code, or the name of a place."""
 _AFTER_ALONE = re.compile(r"(?:['’]s)?(?:$|[ ,;:!?)\n]|\.(?:\s|$))|s(?:$|[ ,.])")
 _NO_SURNAME = re.compile(
-    r".*(?:ung|ungen|heit|heiten|keit|keiten|schaft|tion|tionen|tät|ismus|nis|ierung|tum|straße|strasse|gasse|platz|weg)\Z"
+    r".*(?:ung|ungen|heit|heiten|keit|keiten|schaft|tion|tionen|tät|ismus|nis|ierung|innen|tum|straße|strasse|gasse|platz|weg)\Z"
 )
 """Endings of nouns, where a known given name stands before them."""
 _INITIALS = re.compile(rf"[A-Z](?<![\w.-].)\.[ -]?(?:[A-Z]\.[ -]?){{1,2}}({WORD}(?:-{WORD})?)(?!\w)")

@@ -14,7 +14,7 @@ from collections import Counter
 from functools import cache
 
 from finetune_trainer.data.anonymize.signs import any_in
-from finetune_trainer.data.anonymize.words import given_names, surnames
+from finetune_trainer.data.anonymize.words import HONORIFICS, NO_NAMES, WORD_SURNAMES, given_names, surnames
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _MAIL = re.compile(r"[\w.+-]{1,64}@((?:[\w-]{1,63}\.){1,4}[a-z]{2,24})", re.IGNORECASE)
@@ -31,11 +31,16 @@ _LENGTHS = (
 _IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in _LENGTHS.split()}
 _TITLES = ("Herr", "Frau", "Mr", "Ms")
 _TITLED = re.compile(
-    r"(?<!\w)(?:Herrn?|Frau|Mrs?\.?|Ms\.?)[ ](?:(?:Dr|Prof)\.?[ ])*([A-ZÄÖÜ][a-zäöüß]{2,24}(?:-[A-ZÄÖÜ][a-zäöüß]{2,24})?)"
+    r"(?<!\w)(?:Herrn?|Frau|Mrs?\.?|Ms\.?)[ ]"
+    r"(?:(?:Dr|Prof|Dipl|Mag|Ing|Kfm|Univ|Priv|Doz|med|dent|vet|phil|jur|iur|rer|nat|pol|oec|theol|habil|mult|[he]\.[ ]?c)"
+    r"[.-]{1,2}[ ]?|(?:Dr|Prof|Ing)[ ]){0,7}"
+    r"([A-ZÄÖÜ][a-zäöüß]{2,24}(?:-[A-ZÄÖÜ][a-zäöüß]{2,24})?)"
 )
 _MOBILE = re.compile(r"[+0](?<![\w.,/-].)(?:(?<=\+)49|(?<=0)049|(?<=0))[ /(-]{0,2}1[567]\d(?:[ /-]?\d){7,9}(?!\w)")
 _OFFICES = "Doktor Doctor Professor Präsident Ministerin Minister Bundeskanzlerin Kunde Kundin Nachbarin Nachbar"
-_COMMON = frozenset(_OFFICES.split())
+_COMMON = frozenset(_OFFICES.split()) | HONORIFICS | NO_NAMES - WORD_SURNAMES
+"""Behind a title these are no names: Herr Kollege, Frau Dipl.-Ing."""
+_DEGREES = frozenset("Prof Dipl Mag Ing Univ Priv Doz Kfm Inf Phys".split())  # noqa: SIM905
 
 
 def is_reserved(domain: str) -> bool:
@@ -54,7 +59,7 @@ def leftovers(text: str) -> Counter[str]:
     if _DIGIT.search(seen):
         _numbers(seen, found)
     if any_in(seen, _TITLES):
-        known = _invented() | _COMMON
+        known = _invented() | _COMMON | _DEGREES
         found["PERSON"] += sum(match.group(1) not in known for match in _TITLED.finditer(seen))
     return +found
 

@@ -13,6 +13,17 @@ from functools import cached_property
 
 _WORDS = re.compile(r"\w+")
 _BLANK = re.compile(r"\s")
+_BEHIND_ARTICLE = re.compile(
+    r"(?<!\w)(?:[Dd](?:er|ie|as|em|en|es)|[Dd]iese[mnrs]?|[Jj]ede[mnrs]?|[Kk]?[Ee]in(?:e[mnrs]?)?|[Kk]ein(?:e[mnrs]?)?"
+    r"|[MmDdSs]eine?[mnrs]?|[Ii]hre?[mnrs]?|[Uu]nser(?:e[mnrs]?)?|[Zz]u[mr]|[Aa]ls|[Tt]he|[Aa]n?"
+    r"|[Tt]his|[Yy]our|[Mm]y|[Oo]ur|[Tt]heir)[ ]([^\W\d_a-z]\w{2,40})(?![\w-])"
+)
+
+OF_PEOPLE = re.compile(
+    r"(?i:vorname|nachname|anrede|mail|telefon|tel\.?\Z|phone|mobil|handy|geburt|birth|geb\.|adresse|address|stra(?:ß|ss)e"
+    r"|wohnort|alter\Z|age\Z)"
+)
+"""What heads other columns where the rows are people: Name, Type, Default heads settings."""
 
 
 class Signs:
@@ -31,6 +42,16 @@ class Signs:
     def capitals(self) -> list[str]:
         """Words that begin with a capital."""
         return [word for word in self.words if word[0].isupper()]
+
+    @cached_property
+    def with_articles(self) -> frozenset[str]:
+        """Words with a capital that stand behind an article or the like: nouns, and hardly ever surnames."""
+        return frozenset(_BEHIND_ARTICLE.findall(self.text))
+
+    @cached_property
+    def is_of_people(self) -> bool:
+        """Whether a word for what people have stands anywhere: an address, a telephone, a birth."""
+        return OF_PEOPLE.search(self.text) is not None
 
     @cached_property
     def small(self) -> str:

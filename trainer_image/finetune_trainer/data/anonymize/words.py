@@ -29,6 +29,25 @@ Biedermeier Fraunhofer Schlaumeier House Hunger Institut Institute Interesse Int
 Mail Mails Park Pause Platz Post Preis Prize Probleme Recht Road Schicht School Schule Station Stiftung Street Strom
 Termin Tickets University Universität Urlaub Vorrang Wasser Weg Zeit Zugang Zugriff Ärger
 """
+_GIVEN_TO_SOMEBODY = """
+Adresse Anfrage Angebot Anliegen Anschrift Antwort Auftrag Auskunft Beschwerde Bestellnummer Bestellung Bestätigung Daten
+Dokumente Email Formular Formulare Gutschrift Kontodaten Kontonummer Kopie Kopien Kundennummer Kündigung Lieferung Mahnung
+Nachricht Passwort Rechnungsnummer Rückmeldung Rückruf Schlüssel Telefonnummer Unterlagen Vertragsnummer Verträge Vollmacht
+Zugangsdaten Zahlung
+"""
+"""Nouns that stand behind a surname without a comma: Bitte geben Sie Herrn Weber Bescheid."""
+_WORD_SURNAMES = """
+April August Bridge Church Day Freitag Freund Friend Glück Guest Head House Hunger Mai March May Montag Neu Parent Park Post
+Preis Reader Sonntag Street
+"""
+_HONORIFICS = """
+Baron Baroness Baronin Bischof Botschafter Botschafterin Bundeskanzler Bundeskanzlerin Bundespräsident Bürgermeister
+Bürgermeisterin Chefarzt Chefärztin Dekan Dekanin Direktor Direktorin Doktor Freifrau Freiherr Fürst Fürstin Graf Gräfin Kanzler
+Kanzlerin Kollege Kollegen Kollegin Lady Landrat Landrätin Lord Minister Ministerin Ministerpräsident Ministerpräsidentin Notar
+Notarin Oberarzt Oberbürgermeister Oberbürgermeisterin Oberärztin Pfarrer Pfarrerin Prinz Prinzessin Professor Professorin
+Präsident Präsidentin Rechtsanwalt Rechtsanwältin Richter Richterin Senator Senatorin Staatsanwalt Staatsanwältin
+Staatssekretär Staatssekretärin Vorsitzende Vorsitzender
+"""
 _NO_STREETS = """
 Absatz Abschnitt Alter Anfang Anhang April Artikel August Band Beispiel Bild Dezember Durchschnitt Ende Fall Falle
 Februar Frühjahr Frühling Gate Gleis Halbjahr Heft Herbst Jahr Jahre Jahren Januar Juli Juni Kapitel Lager Level Mai
@@ -56,8 +75,12 @@ Schwerin Solingen Stuttgart Thun Ulm Vaduz Villach Wels Wien Wiesbaden Winterthu
 
 NO_NAMES = frozenset(_NO_NAMES.split())
 """Words with a capital that stand where names stand."""
-NO_SURNAMES = frozenset(_NOUNS.split())
-"""Nouns that follow given names."""
+NO_SURNAMES = frozenset(f"{_NOUNS} {_GIVEN_TO_SOMEBODY}".split())
+"""Nouns that follow names."""
+WORD_SURNAMES = frozenset(_WORD_SURNAMES.split())
+"""Of the words that stand where names stand those that are surnames as well: behind a title they are."""
+HONORIFICS = frozenset(_HONORIFICS.split())
+"""What stands between a title and a name, or behind a title alone: sehr geehrter Herr Präsident."""
 NO_STREETS = frozenset(_NO_STREETS.split())
 """Nouns that follow In, Am and Zum, and are followed by numbers."""
 ARTICLES = frozenset(_ARTICLES.split())
