@@ -37,7 +37,8 @@ _BIRTHS = re.compile(
     r"(?i:geburts(?:datum|tag|tage)|geb\.?(?:[ -]?(?:dat(?:um|\.)?|am))?|geboren(?: am)?|date[ _]?of[ _]?birth"
     r"|birth[ _]?da(?:te|y)|born|d\.?o\.?b\.?)\Z"
 )
-_BORN_BY = ("geb", "birth", "born", "dob", "d.o.b")
+_BORN_BY = ("geb.", "geb-", "geburts", "geboren", "birth", "born", "dob", "d.o.b")
+"""Geb alone stands within half of all German words."""
 _DATE = re.compile(
     r"(?:\d{1,2}[./-][ ]?\d{1,2}[./-][ ]?(?:\d{4}|\d{2})|\d{4}[./-]\d{1,2}[./-]\d{1,2}"
     r"|\d{1,2}\.?[ ][A-Za-zä]{3,9}\.?,?[ ]\d{4})\Z"
