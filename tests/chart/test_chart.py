@@ -66,6 +66,7 @@ def test_nothing_in_it_depends_on_the_cluster_or_on_chance() -> None:
         ({"metrics": {"jobs": {"most": 0}}}, "most"),
         ({"watchNamespaces": ["Team_A"]}, "watchNamespaces"),
         ({"dns": {"ports": []}}, "ports"),
+        ({"jobs": {"light": {"cpu": "16Gi"}}}, "cpu"),
         ({"metrics": {"port": 8443}}, "progress.port and metrics.port"),
     ],
 )
