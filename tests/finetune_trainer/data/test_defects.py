@@ -37,5 +37,5 @@ def test_what_is_answered_by_what_it_says_passes_as_it_is(error: Exception) -> N
 def test_whoever_reads_a_file_is_told_behind_which_row_it_was(tmp_path: Path) -> None:
     (tmp_path / "box").write_text("".join(map(MAIL.format, ("one", "two"))) + "no mail at all\n")
     broken = DataFile(tmp_path / "box", "box", inside=(5,))  # type: ignore[arg-type]
-    with pytest.raises(FinetuneError, match=r"^TypeError in mail.py line \d+, at box behind line 0"):
+    with pytest.raises(FinetuneError, match=r"^TypeError in threads.py line \d+, at box behind line 0"):
         list(read_rows(broken))
