@@ -25,9 +25,10 @@ $(VENV)/.trainer: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet --editable '.[trainer]' --constraint constraints.txt
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.trainer
+# In one go: pip takes a minute to look at what is there already.
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet --editable '.[operator,trainer,dev]' --constraint constraints.txt
-	@touch $@
+	@touch $(VENV)/.trainer $@
 
 demo: $(VENV)/.trainer ## fine-tune a small chat model on real text; ends with a table of base against tuned
 	$(BIN)/python examples/quickstart/get_data.py
