@@ -17,7 +17,7 @@ from typing import Protocol
 from finetune_api import meta
 from finetune_api.errors import ClusterError, Conflict, InvalidSpec, NotFound, Refused, Taken
 from finetune_api.v1alpha1.job import FineTuneJob
-from finetune_api.v1alpha1.status import Attempt, FineTuneJobStatus
+from finetune_api.v1alpha1.status import FineTuneJobStatus
 from finetune_operator.brain.decide import AttemptName, Decision, decide, delete, refuse
 from finetune_operator.brain.kept_plan import kept_plan
 from finetune_operator.brain.observation import AttemptSeen, Observation
@@ -25,7 +25,8 @@ from finetune_operator.brain.plan import Plan, plan
 from finetune_operator.brain.retries import smaller_plans
 from finetune_operator.brain.stages import Stage
 from finetune_operator.brain.transitions import Transition, transitions
-from finetune_operator.doubts import has_ended, in_doubt
+from finetune_operator.children import children
+from finetune_operator.doubts import in_doubt
 from finetune_operator.events import event_of
 from finetune_operator.held import is_child, is_going, keeps_pods
 from finetune_operator.kinds import CHILD_JOB, FINE_TUNE_JOB, POD, Kind, Manifest, Ref, owner_uid, ref_of
@@ -45,8 +46,6 @@ _DOUBT_GROWS = 10
 pods come after all, they wake us."""
 _ASKED_AT_ONCE = 2
 """Pods of one attempt are refused and held up for the same reason: the Events of a few tell it."""
-_YOUNG = timedelta(minutes=1)
-"""A job of this age without a status is new; an older one may have lost it, and then its children are searched."""
 _AT_ONCE = timedelta(0)
 _ORPHAN = "orphan"
 """The finalizer that `kubectl delete --cascade=orphan` sets."""
@@ -140,7 +139,7 @@ class Reconciler:
         now = self.clock()
         if key in self._unsure:  # did the last write reach the server after all?
             self._note(key, raw, self._unsure.pop(key), job.status, now)
-        jobs, pods = await self._children(job, now)
+        jobs, pods = await children(self.cluster, job, now)
         doubtful = in_doubt(jobs, pods)
         asked = [uid for uid, since in doubtful if now - since >= _LOOK_AGAIN][:_ASKED_AT_ONCE]
         events = [event for uid in asked for event in await self.cluster.events_about(key.namespace, uid)]
@@ -157,38 +156,6 @@ class Reconciler:
         finally:
             await self._post(key)
         return await self._next(key, job, decision, now, _patience(doubtful, now))
-
-    # ------------------------------------------------------------ look
-
-    async def _children(self, job: FineTuneJob, now: datetime) -> tuple[list[Manifest], list[Manifest]]:
-        """The child Jobs that can matter, by name, and the pods of those that have not ended.
-
-        By name, because a search by label scans the namespace: 37 ms instead of 3 at 4,000 Jobs.
-        """
-        namespace, attempts = job.metadata.namespace or "", job.status.attempts
-        if not attempts:
-            created = job.metadata.creation_timestamp
-            if created is None or now - created < _YOUNG:
-                return [], []
-            jobs = await self.cluster.find(CHILD_JOB, namespace, labels={meta.JOB_LABEL: job.name})
-            pods = [pod for child in jobs if not has_ended(child) for pod in await self._pods(namespace, _labels(child))]
-            return jobs, pods
-        jobs, pods = [], []
-        for attempt in _that_can_matter(attempts):
-            name = AttemptName(Stage(attempt.stage), attempt.number)
-            try:
-                child = await self.cluster.get(Ref(CHILD_JOB, namespace, child_name(job.name, name)))
-                jobs.append(child)
-                matters = attempt.finished_at is None or not has_ended(child)
-            except NotFound:  # its pods may outlive it; of one that was only noted there are none
-                matters = attempt.finished_at is None and bool(attempt.started_at or attempt.reason)
-            if matters:
-                labels = {meta.JOB_LABEL: job.name, meta.STAGE_LABEL: attempt.stage, meta.ATTEMPT_LABEL: str(attempt.number)}
-                pods += await self._pods(namespace, labels)
-        return jobs, pods
-
-    async def _pods(self, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
-        return await self.cluster.find(POD, namespace, labels=labels)
 
     # ------------------------------------------------------------ decide
 
@@ -271,7 +238,7 @@ class Reconciler:
         ours = {meta.JOB_LABEL: key.name}
         found = [child for child in await self.cluster.find(CHILD_JOB, key.namespace, labels=ours) if is_child(child)]
         going = [child for child in found if is_going(child)]
-        pods = await self._pods(key.namespace, ours) if going else []
+        pods = await self.cluster.find(POD, key.namespace, labels=ours) if going else []
         for child in going:
             if keeps_pods(child, pods):
                 await self.cluster.delete(ref_of(child), uid=child["metadata"]["uid"], pods_first=True)
@@ -359,22 +326,5 @@ def _patience(doubtful: Sequence[tuple[str, datetime]], now: datetime) -> timede
     return None if since is None else max(_LOOK_AGAIN, (now - since) / _DOUBT_GROWS)
 
 
-def _that_can_matter(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Those whose child Jobs are looked at: the open ones, and of each the one before, which should be over.
-
-    Where it was taken for ended a moment before a queue took it back, it is not, and would be let go beside its successor.
-    """
-    found: list[Attempt] = []
-    for before, attempt in zip((None, *attempts), attempts, strict=False):
-        if attempt.finished_at is None:
-            found += [before, attempt] if before and before.stage == attempt.stage else [attempt]
-    return found or list(attempts[-1:])
-
-
 def _pair(name: AttemptName) -> tuple[Stage, int]:
     return name.stage, name.number
-
-
-def _labels(child: Manifest) -> dict[str, str]:
-    labels = child["metadata"].get("labels") or {}
-    return {label: labels[label] for label in (meta.JOB_LABEL, meta.STAGE_LABEL, meta.ATTEMPT_LABEL) if label in labels}
