@@ -6,14 +6,14 @@ no node; what is trained is trained all the same, and to score and publish it ne
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
-from finetune_api.v1alpha1.evaluation import metrics_of
 from finetune_api.v1alpha1.job import FineTuneJob
-from finetune_operator.brain.choices import Choice
-from finetune_operator.brain.machine import Machine, Topology, cores_per_node
+from finetune_operator.brain.choices import Choice, Notes
+from finetune_operator.brain.machine import Machine, Topology
 from finetune_operator.brain.memory import Layout, Offload, Precision
-from finetune_operator.brain.plan import DEFAULT_HELD_OUT, Plan
+from finetune_operator.brain.plan import Plan, outline
 from finetune_operator.brain.stages import Stage
 
 AFTER_TRAINING = (Stage.EVALUATE, Stage.PUBLISH)
@@ -25,25 +25,17 @@ def kept_plan(job: FineTuneJob, machine: Machine) -> Plan | None:
     """What the status holds of the plan, for the stages after training; None if it holds none that training was begun with.
 
     Args:
-        machine: what one node offers now; of it the share of a pod's cores alone is taken.
+        machine: what one node offers now; of it a pod's share of the cores is taken, and no memory.
     Returns: a plan without a schedule. The reasons of its choices are not kept.
     """
-    told, spec = job.status.plan, job.spec
+    told = job.status.plan
     if told is None or told.tokens_per_micro_batch is None:
         return None
-    wanted = spec.resources
-    nodes = 1 if machine.local else wanted.nodes
-    processes = max(1, (told.world_size or nodes) // nodes)
-    cores = machine.cpu_cores if machine.local else cores_per_node(wanted, machine)
-    cuda = wanted.gpus_per_node > 0 and (machine.gpus > 0 or not machine.local)
-    split, memory = spec.preparation.split, told.gpu_memory_gi_b
-    return Plan(
-        topology=Topology("cuda" if cuda else "cpu", nodes, processes, max(1, cores // processes)),
-        precision=next((known for known in get_args(Precision) if known == told.precision), "fp32"),
-        validation_share=DEFAULT_HELD_OUT if split.validation is None else split.validation,
-        test_share=DEFAULT_HELD_OUT if split.test is None else split.test,
-        output_format=spec.output.format or ("merged" if spec.method.type == "full" else "adapter"),
-        metrics=spec.evaluation.metrics or metrics_of(spec.task),
+    drafted, memory = outline(job.spec, machine, Notes()), told.gpu_memory_gi_b
+    return replace(
+        drafted,
+        topology=_with_processes(drafted.topology, told.world_size),
+        precision=next((known for known in get_args(Precision) if known == told.precision), drafted.precision),
         layout=Layout(
             zero_stage=told.zero_stage or 0,
             offload=next((known for known in get_args(Offload) if known == told.offload), "none"),
@@ -53,4 +45,12 @@ def kept_plan(job: FineTuneJob, machine: Machine) -> Plan | None:
         memory_gib=memory.estimated if memory else None,
         available_gib=memory.available if memory else None,
         choices=tuple(Choice(field, value, _REASON) for field, value in told.hyperparameters.items()),
+        warnings=(),
     )
+
+
+def _with_processes(topology: Topology, world_size: int | None) -> Topology:
+    """As many processes as trained, which share the threads that there are: a machine may have lost GPUs since."""
+    processes = max(1, (world_size or topology.world_size) // topology.nodes)
+    threads = max(1, topology.threads_per_process * topology.processes_per_node // processes)
+    return replace(topology, processes_per_node=processes, threads_per_process=threads)

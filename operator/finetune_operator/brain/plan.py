@@ -64,18 +64,8 @@ def plan(spec: FineTuneJobSpec, facts: Facts | None, machine: Machine, *, smalle
     Raises: InvalidSpec if it cannot be run at all, with the numbers.
     """
     notes = Notes()
-    topology = _topology(spec, machine, notes)
-    precision = _precision(spec, topology, machine, notes)
-    draft = Plan(
-        topology=topology,
-        precision=precision,
-        validation_share=_held_out(spec, "validation", notes),
-        test_share=_held_out(spec, "test", notes),
-        output_format=_output_format(spec, notes),
-        metrics=spec.evaluation.metrics or _all_metrics(spec, notes),
-        choices=tuple(notes.choices),
-        warnings=tuple(notes.warnings),
-    )
+    draft = outline(spec, machine, notes)
+    topology, precision = draft.topology, draft.precision
     if facts is None or facts.model is None or facts.data is None:
         # Only here: a chart value that changes, or an operator that has learned to look, stops nothing that goes on.
         if not machine.local and (problems := beyond_a_node(spec.resources, machine)):
@@ -94,6 +84,26 @@ def plan(spec: FineTuneJobSpec, facts: Facts | None, machine: Machine, *, smalle
         memory_gib=round(estimated / GIB, 1),
         available_gib=round(available, 1),
         seconds=_seconds(spec, facts, schedule, layout, topology, machine, precision),
+        choices=tuple(notes.choices),
+        warnings=tuple(notes.warnings),
+    )
+
+
+def outline(spec: FineTuneJobSpec, machine: Machine, notes: Notes) -> Plan:
+    """What manifest and machine alone decide, before anything is known of model and data.
+
+    Args:
+        notes: gets the reasons.
+    """
+    topology = _topology(spec, machine, notes)
+    precision = _precision(spec, topology, machine, notes)
+    return Plan(
+        topology=topology,
+        precision=precision,
+        validation_share=_held_out(spec, "validation", notes),
+        test_share=_held_out(spec, "test", notes),
+        output_format=_output_format(spec, notes),
+        metrics=spec.evaluation.metrics or _all_metrics(spec, notes),
         choices=tuple(notes.choices),
         warnings=tuple(notes.warnings),
     )

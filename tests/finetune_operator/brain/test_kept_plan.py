@@ -25,13 +25,29 @@ CASES: dict[str, tuple[dict[str, Any], Machine]] = {
         },
         a_node(gpu_bf16=False),
     ),
+    "without written answers": ({"evaluation": {"generation": {"examples": 0}}}, a_node()),
+    "with rows to validate and test": (
+        {"datasets": [{"uri": f"s3://a/{role}", "role": role} for role in ("train", "validation", "test")]},
+        a_node(),
+    ),
+    "on one machine with GPUs": ({"resources": {"gpusPerNode": 1}}, a_workstation(gpus=1)),
     "on one machine": ({"resources": {"nodes": 2, "gpusPerNode": 0}}, a_workstation(memory_gib=256.0)),
 }
 
 
 def without_reasons(plan: Plan) -> tuple[object, ...]:
     fields = {
-        name: getattr(plan, name) for name in ("topology", "precision", "output_format", "metrics", "layout", "memory_gib")
+        name: getattr(plan, name)
+        for name in (
+            "topology",
+            "precision",
+            "validation_share",
+            "test_share",
+            "output_format",
+            "metrics",
+            "layout",
+            "memory_gib",
+        )
     }
     return *fields.items(), [(choice.field, choice.value) for choice in plan.choices]
 
