@@ -171,6 +171,17 @@ def pause_and_succeed(life: Life) -> None:
         life.go_on()
 
 
+def be_taken_back(life: Life, child: Ref) -> None:
+    """A queue preempts a child Job that runs, until the last of its pods is gone."""
+    life.kubelet.take_back(child)
+    life.walk()
+    life.clock.pass_by(seconds=40)
+    life.kubelet.end_told_pods()
+    life.walk()
+    life.kubelet.let_go()
+    life.walk()
+
+
 def be_taken_back_and_succeed(life: Life) -> None:
     """Its queue preempts it, and lets it go on an hour later."""
     life.cluster.submit(scheduling={"queueName": "gpu"}, resources={"nodes": 2, "gpusPerNode": 8})
@@ -178,13 +189,7 @@ def be_taken_back_and_succeed(life: Life) -> None:
     life.kubelet.start_pods()
     life.walk()
     child = Ref(CHILD_JOB, KEY.namespace, f"{KEY.name}-train-1")
-    life.kubelet.take_back(child)
-    life.walk()
-    life.clock.pass_by(seconds=20)
-    life.kubelet.end_told_pods()
-    life.walk()
-    life.kubelet.let_go()
-    life.walk()
+    be_taken_back(life, child)
     life.clock.pass_by(hours=1)
     life.cluster.objects[child]["spec"]["suspend"] = False
     for _ in range(3):

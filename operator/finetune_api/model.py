@@ -264,7 +264,8 @@ Quantity = Annotated[
         "a quantity such as 4, 500m or 16Gi",
     ),
 ]
-CpuQuantity = Annotated[int | str, QuantityMarker(r"^[0-9]+(\.[0-9]+)?m?$", "a number of cores such as 4, 1.5 or 500m")]
+CORES = r"^[0-9]+(\.[0-9]+)?m?$"
+CpuQuantity = Annotated[int | str, QuantityMarker(CORES, "a number of cores such as 4, 1.5 or 500m")]
 """Cores have no suffix but m: 16Gi of them is a slip of the line that says `memory`."""
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finetune_api.errors import InvalidSpec, Problem
+from finetune_api.model import CORES
 from finetune_operator.brain.machine import Machine
 from finetune_operator.render import RenderSettings
 
@@ -73,7 +74,7 @@ class Settings(BaseModel):
     """Whether its GPUs multiply bf16 natively."""
     cpu_bf16: bool = False
     """Whether its CPUs do."""
-    light_cpu: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?m?$")] = "1"
+    light_cpu: Annotated[str, Field(pattern=CORES)] = "1"
     """CPU of the pods that prepare and publish."""
     light_memory: str = "4Gi"
     """Memory of these pods."""

@@ -33,6 +33,14 @@ def settings(**values: Any) -> Settings:
     return read_settings({**environment, "FINETUNE_NAMESPACE": NAMESPACE})
 
 
+def policy_of_a_job(read: Settings) -> dict[str, Any]:
+    """The NetworkPolicy of a stage's pods under these settings."""
+    planned = a_plan(QUICKSTART, machine=read.machine)
+    children = render(QUICKSTART, planned, AttemptName(Stage.PREPARE, 1), read.render)
+    (policy,) = [child for child in children if child["kind"] == "NetworkPolicy"]
+    return policy
+
+
 # ---------------------------------------------------------------- the whole
 
 
@@ -200,11 +208,7 @@ def test_reports_arrive_at_the_operators_pods() -> None:
 
 def test_the_pods_of_jobs_and_the_operator_let_each_other_through() -> None:
     read = settings()
-    (policy,) = [
-        child
-        for child in render(QUICKSTART, a_plan(QUICKSTART, machine=read.machine), AttemptName(Stage.PREPARE, 1), read.render)
-        if child["kind"] == "NetworkPolicy"
-    ]
+    policy = policy_of_a_job(read)
     (to_operator,) = [
         r for r in policy["spec"]["egress"] if r.get("ports") == [{"protocol": "TCP", "port": read.progress_port}]
     ]
@@ -227,11 +231,7 @@ def test_name_servers_are_reached_where_they_listen_by_the_operator_and_by_jobs(
         }
     }
     read = settings(**openshift)
-    (policy,) = [
-        child
-        for child in render(QUICKSTART, a_plan(QUICKSTART, machine=read.machine), AttemptName(Stage.PREPARE, 1), read.render)
-        if child["kind"] == "NetworkPolicy"
-    ]
+    policy = policy_of_a_job(read)
     ours = one("NetworkPolicy", **openshift)["spec"]["egress"][0]
     assert policy["spec"]["egress"][0] == ours
     assert ours["ports"] == [{"protocol": "UDP", "port": 5353}, {"protocol": "TCP", "port": 5353}]

@@ -20,7 +20,7 @@ from finetune_operator.brain.stages import Stage
 from finetune_operator.kinds import CHILD_JOB, Ref
 from finetune_operator.observe import observe
 from finetune_operator.render import Manifest
-from lives import Life, stages_done
+from lives import Life, be_taken_back, stages_done
 from rendered import stored
 
 CHILD = Ref(CHILD_JOB, "ml", "support-train-1")
@@ -41,13 +41,7 @@ def taken_back() -> Life:
     life = in_training()
     life.report(5000)
     life.walk()
-    life.kubelet.take_back(CHILD)
-    life.walk()
-    life.clock.pass_by(seconds=40)
-    life.kubelet.end_told_pods()
-    life.walk()
-    life.kubelet.let_go()
-    life.walk()
+    be_taken_back(life, CHILD)
     life.clock.pass_by(hours=3)
     life.walk()
     return life

@@ -20,6 +20,16 @@ def a_job(model: Path, folder: Path, output: Path) -> dict[str, Any]:
     return stages.manifest(model, [{"name": "papers", "uri": f"file://{folder}"}], output, preparation=preparation)
 
 
+def report_of(model: Path, folder: Path, source: Path, **dataset: Any) -> dict[str, Any]:
+    """The data report of a prepare in a folder of its own, of one dataset called desk."""
+    data = [{"name": "desk", "uri": f"file://{source}", **dataset}]
+    raw = stages.manifest(model, data, folder / "out", preparation={"maxLength": 200})
+    end = stages.run_here(stages.orders(raw, Stage.PREPARE, folder / "workspace"), folder / "prepare")
+    assert end.code == 0, end.log
+    report: dict[str, Any] = json.loads((folder / "workspace/reports/data.json").read_text())
+    return report
+
+
 @pytest.fixture
 def papers(tmp_path: Path) -> Path:
     folder = tmp_path / "papers"
@@ -70,14 +80,10 @@ def test_an_export_that_does_not_mark_internal_comments_is_told_with_their_numbe
     ]
     (tmp_path / "jira.csv").write_text(head + "".join(rows))
     columns = {"prompt": "Description", "completion": "Resolution text"}
-    reports = []
-    for fields in ({}, {"fields": columns}):
-        data = [{"name": "desk", "uri": f"file://{tmp_path}/jira.csv", **fields}]
-        raw = stages.manifest(causal_lm, data, tmp_path / "out", preparation={"maxLength": 200})
-        workspace = tmp_path / f"w{len(reports)}"
-        end = stages.run_here(stages.orders(raw, Stage.PREPARE, workspace), tmp_path / f"prepare{len(reports)}")
-        assert end.code == 0, end.log
-        reports.append(json.loads((workspace / "reports/data.json").read_text()))
+    reports = [
+        report_of(causal_lm, tmp_path / name, tmp_path / "jira.csv", **more)
+        for name, more in (("guessed", {}), ("declared", {"fields": columns}))
+    ]
 
     (told,) = [warning for warning in reports[0]["warnings"] if "internal" in warning]
     assert "all 40 of them that are not the customer's are learned as answers" in told
@@ -98,14 +104,11 @@ def test_conversations_that_are_only_guessed_are_told_with_their_number_and_a_wa
                 f"From x Mon Nov  2 10:00:00 2026\n{head}Message-ID: <{n}.{hour}@firma.example>\n\n{text} Paket {n}?\n\n"
             )
     (tmp_path / "mails.mbox").write_text("".join(box), encoding="utf-8")
-    reports = []
-    for mail in ({}, {"mail": {"insideDomains": ["firma.example"]}}):
-        data = [{"name": "desk", "uri": f"file://{tmp_path}/mails.mbox", **mail}]
-        raw = stages.manifest(causal_lm, data, tmp_path / "out", preparation={"maxLength": 200})
-        workspace = tmp_path / f"w{len(reports)}"
-        end = stages.run_here(stages.orders(raw, Stage.PREPARE, workspace), tmp_path / f"prepare{len(reports)}")
-        assert end.code == 0, end.log
-        reports.append(json.loads((workspace / "reports/data.json").read_text()))
+    inside = {"mail": {"insideDomains": ["firma.example"]}}
+    reports = [
+        report_of(causal_lm, tmp_path / name, tmp_path / "mails.mbox", **more)
+        for name, more in (("guessed", {}), ("declared", inside))
+    ]
 
     guessed, declared = ([one for one in report["warnings"] if "put together" in one] for report in reports)
     assert [report["datasets"][0]["rows"] for report in reports] == [40, 40]

@@ -43,7 +43,7 @@ def test_users_in_web_addresses_are_found(text: str, name: str) -> None:
         "https://docs.python.org/3/using/index.html",
         "https://firma.de/user-guide/intro, https://firma.de/usr/local, https://firma.de/in-stock",
         "https://firma.de/about/us https://firma.de/support/index.html",
-        "https://deb.debian.org/debian/pool/main/u/util-linux/",
+        "https://archive.example.org/debian/pool/main/u/util-linux/",
         "https://api.firma.de/users/list https://api.firma.de/users/search?q=1",
         "https://maps.firma.de/maps/@48.137,11.575,15z",
     ],

@@ -12,8 +12,11 @@ import unicodedata
 _FOLDED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 _NO_WORD = re.compile(r"[\W_]+")
 _BLANKS = re.compile(r"\s+")
-_AT = re.compile(r"\s?(?:@|[(\[{](?:at|ät)[)\]}])\s?")
-_DOT = re.compile(r"\s?[(\[](?:dot|punkt)[)\]]\s?")
+AT_IN_WORDS = r"[(\[{](?:at|ät)[)\]}]"
+DOT_IN_WORDS = r"\s?[(\[](?:dot|punkt)[)\]]\s?"
+AT = rf"\s?(?:@|{AT_IN_WORDS})\s?"
+"""How people write what stands in an address of mail, in small letters."""
+_AT, _DOT = re.compile(AT), re.compile(DOT_IN_WORDS)
 _COUNTRY = re.compile(r"\A(?:de|d|at|a|ch|fl|l)-\s?(?=\d)")
 _HOUSE_NUMBER = re.compile(r"\b(?:haus)?nr\.?\s?(?=\d)")
 _GERMAN_STREET = re.compile(r"(?:strasse|str\.?)(?=[\s-]*(?:\d|\Z))")

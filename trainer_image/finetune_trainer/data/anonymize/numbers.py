@@ -20,16 +20,17 @@ from stdnum.us import ssn
 
 from finetune_trainer.data.anonymize.districts import GERMAN_DISTRICTS
 from finetune_trainer.data.anonymize.findings import Finding
+from finetune_trainer.data.anonymize.normal_forms import AT, AT_IN_WORDS, DOT_IN_WORDS
 from finetune_trainer.data.anonymize.signs import stretches
 
-_DOT = r"(?:\.|\s?[(\[](?:dot|punkt)[)\]]\s?)"
+_DOT = rf"(?:\.|{DOT_IN_WORDS})"
 EMAIL = re.compile(
-    r"(?<![\w.+-])\w[\w.+'’-]{0,63}\s?(?:@|[(\[{](?:at|ät)[)\]}])\s?[\w-]{1,63}"
+    rf"(?<![\w.+-])\w[\w.+'’-]{{0,63}}{AT}[\w-]{{1,63}}"
     rf"(?:(?:{_DOT}[\w-]{{2,63}}){{0,3}}{_DOT}[^\W\d_][\w-]{{1,62}}|(?<=\d)(?:\.\d{{1,3}}){{3}}(?!\.?\w))",
     re.IGNORECASE,
 )
 """The last part of a host begins with a letter, or all four are numbers: lodash@4.17.21 is a package."""
-_AT = re.compile(r"[(\[{](?:at|ät)[)\]}]", re.IGNORECASE)
+_AT = re.compile(AT_IN_WORDS, re.IGNORECASE)
 IBAN = re.compile(
     r"[A-Za-z](?<![A-Za-z0-9].)(?:(?<=[A-Z])[A-Z][ -]?\d{2}(?:[ -]?[A-Z0-9]){11,30}"
     r"|(?<=[a-z])[a-z]\d{2}(?:[a-z0-9]{11,30}|(?:[ -]?\d){11,28}))(?![A-Za-z0-9])"
