@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from finetune_operator.settings import Settings, read_settings
+
 ROOT = Path(__file__).resolve().parents[1]
 CHART = ROOT / "helm" / "finetune-operator"
 NAMESPACE, RELEASE = "finetune-system", "finetune-operator"
@@ -61,3 +63,16 @@ def one(kind: str, name: str | None = None, **values: Any) -> dict[str, Any]:
     """The only object of a kind, or the one of a name."""
     (found,) = [o for o in installed(**values) if o["kind"] == kind and name in (None, o["metadata"]["name"])]
     return found
+
+
+def pod(**values: Any) -> dict[str, Any]:
+    """The operator's pod template."""
+    template: dict[str, Any] = one("Deployment", **values)["spec"]["template"]
+    return template
+
+
+def settings(**values: Any) -> Settings:
+    """What the operator reads of its environment."""
+    (container,) = pod(**values)["spec"]["containers"]
+    environment = {entry["name"]: entry.get("value", "from-the-pod") for entry in container["env"]}
+    return read_settings({**environment, "FINETUNE_NAMESPACE": NAMESPACE})

@@ -10,7 +10,7 @@ from finetune_api.model import Label, Model, Rule, SecretName, Text, source_uri,
 
 ModelUri = Annotated[str, Field(min_length=1, max_length=2048), *source_uri("hf", "s3", "pvc", "https", "file")]
 DatasetUri = Annotated[str, Field(min_length=1, max_length=2048), *source_uri("hf", "s3", "pvc", "https", "file", "configMap")]
-OutputUri = Annotated[str, Field(min_length=1, max_length=2048), *target_uri("pvc", "s3", "hf", "file")]
+OutputUri = Annotated[str, Field(min_length=1, max_length=2048), *target_uri()]
 
 Role = Literal["train", "validation", "test"]
 DataFormat = Literal[

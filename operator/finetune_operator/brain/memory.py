@@ -26,6 +26,8 @@ _HEAD_BYTES_PER_LOGIT = 10
 
 Offload = Literal["none", "optimizer", "parameters"]
 Precision = Literal["bf16", "fp32"]
+BYTES: dict[Precision, int] = {"bf16": 2, "fp32": 4}
+"""Of a weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def states_bytes(parameters: int, trainable: int, world_size: int, layout: Layou
         layout: ZeRO stage and offload.
         precision: of weights and gradients.
     """
-    size = 2 if precision == "bf16" else 4
+    size = BYTES[precision]
     stage = layout.zero_stage
     weights = size * parameters / (world_size if stage == 3 else 1)
     if layout.offload == "parameters":
@@ -82,7 +84,7 @@ def activation_bytes(model: ModelFacts, layout: Layout, *, lora: bool, precision
 
 def loaded_bytes(model: ModelFacts, precision: Precision, device: Literal["cuda", "cpu"]) -> float:
     """What one process takes that holds the whole model and trains nothing, in bytes; without its activations."""
-    return (2 if precision == "bf16" else 4) * model.parameters * _SLACK + _runtime_bytes(device)
+    return BYTES[precision] * model.parameters * _SLACK + _runtime_bytes(device)
 
 
 def _runtime_bytes(device: Literal["cuda", "cpu"]) -> float:
@@ -105,7 +107,7 @@ def total_bytes(
     Args:
         supervised_share: share of tokens that have loss, for the rows of the output layer; 0 to 1.
     """
-    size = 2 if precision == "bf16" else 4
+    size = BYTES[precision]
     rows = min(layout.tokens * supervised_share, _HEAD_CHUNK_ROWS)
     vocabulary = model.vocabulary if model.family == "causal_lm" else 0
     head = rows * vocabulary * _HEAD_BYTES_PER_LOGIT

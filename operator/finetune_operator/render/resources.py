@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from finetune_api.v1alpha1.job import FineTuneJob
 from finetune_operator.brain.machine import whole_cores
-from finetune_operator.brain.memory import loaded_bytes
+from finetune_operator.brain.memory import BYTES, loaded_bytes
 from finetune_operator.brain.plan import Plan
 from finetune_operator.brain.stages import STAGES, Stage
 from finetune_operator.render.child import Manifest
@@ -100,7 +100,7 @@ def _training_gib(job: FineTuneJob, plan: Plan, *, processes: int) -> float:
     held = processes * (_RUNTIME_GIB + _HEADROOM * weights) + _HEADROOM * trained
     if plan.layout is None or plan.layout.offload == "none":
         return held
-    size = _bytes_per_weight(plan)
+    size = BYTES[plan.precision]
     offloaded = trained / size * (_OFFLOADED_BYTES + 2 * size) / plan.topology.nodes
     return held + offloaded + (weights if plan.layout.offload == "parameters" else 0.0)
 
@@ -116,11 +116,7 @@ def _evaluating_gib(job: FineTuneJob, plan: Plan) -> float:
 
 def _weights_gib(job: FineTuneJob, plan: Plan) -> float:
     facts = job.status.facts.model if job.status.facts else None
-    return _bytes_per_weight(plan) * (facts.parameters if facts else 0) / _GIB
-
-
-def _bytes_per_weight(plan: Plan) -> int:
-    return 2 if plan.precision == "bf16" else 4
+    return BYTES[plan.precision] * (facts.parameters if facts else 0) / _GIB
 
 
 def _merging_gib(job: FineTuneJob) -> float:
